@@ -1,0 +1,36 @@
+"""The one recursion behind all advantages, and the two ways in which an episode ends.
+
+x_t = term_t + keep_t x_{t+1}
+"""
+
+import jax
+import jax.numpy as jnp
+
+from rl_surrogates.types import Array, Scalar
+
+
+def accumulate(term: Array, keep: Array) -> Array:
+    """Solves x_t = term_t + keep_t x_{t+1} backwards from x_T = 0; `[T, ...]`."""
+
+    def step(later: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+        term_t, keep_t = now
+        total = term_t + keep_t * later
+        return total, total
+
+    keep = jnp.broadcast_to(keep, term.shape)
+    return jax.lax.scan(step, jnp.zeros_like(term[0]), (term, keep), reverse=True)[1]
+
+
+def discount(gamma: Scalar, stop: Array) -> Array:
+    """gamma, and 0 where `stop` is set; `[T, ...]`."""
+    return gamma * (1.0 - stop)
+
+
+def last_or(stop: Array) -> Array:
+    """`[T, ...]` bool: row t + 1 does not continue row t, by a stop or the end of the rollout."""
+    return jnp.asarray(stop).at[-1].set(True)
+
+
+def next_row(x: Array) -> Array:
+    """`[T, ...]` row t + 1 in row t; the last row repeats itself, to be masked with `last_or`."""
+    return jnp.concatenate([x[1:], x[-1:]])
