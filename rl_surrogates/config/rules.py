@@ -1,0 +1,133 @@
+"""Rules about two fields or more, which no single field can check.
+
+Each rule reads a config whose fields are valid one by one and returns a problem or nothing. Where
+other fields are wrong, the rules that do not read those still apply, so that one pass reports
+everything.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from rl_surrogates.config.problems import Problem, suggest
+
+INT32_MAX = 2**31 - 1
+
+
+def broken(config: Any) -> tuple[Problem, ...]:
+    """The problems of a config whose fields are valid one by one."""
+    return tuple(problem for rule in RULES if (problem := rule(config)) is not None)
+
+
+def broken_in_what_is_valid(
+    model: type[BaseModel], data: Mapping[str, Any], problems: tuple[Problem, ...]
+) -> tuple[Problem, ...]:
+    """The broken rules that read no field among `problems`; the wrong fields count as not given."""
+    wrong = {problem.field for problem in problems}
+    config, left_out = None, wrong
+    while config is None:
+        try:
+            config = model.model_validate(_without(data, left_out))
+        except (
+            ValidationError
+        ) as error:  # what is left needs what is wrong: take the section out as a whole
+            left_out = left_out | {str(detail["loc"][0]) for detail in error.errors()}
+    return tuple(
+        problem
+        for problem in broken(config)
+        if not any(
+            _overlap(field, one) for field in (problem.field, *problem.related) for one in wrong
+        )
+    )
+
+
+def minibatches_divide_the_batch(config: Any) -> Problem | None:
+    """Every minibatch has the same size."""
+    batch = config.num_envs * config.num_steps
+    count = getattr(config.ascent, "num_minibatches", 1)
+    if batch % count == 0:
+        return None
+    remedy = f"use {_divisors_near(count, batch)}"
+    message = f"{count} does not divide num_envs * num_steps = {batch}; {remedy}"
+    return _problem("ascent.num_minibatches", message, "num_steps", "num_envs")
+
+
+def batch_can_be_indexed(config: Any) -> Problem | None:
+    """Samples are counted in int32."""
+    batch = config.num_envs * config.num_steps
+    if batch <= INT32_MAX:
+        return None
+    message = f"num_envs * num_steps = {batch} is too large; at most {INT32_MAX}"
+    return _problem("num_steps", message, "num_envs")
+
+
+def at_least_one_update(config: Any) -> Problem | None:
+    """A run that never updates is a mistake."""
+    batch = config.num_envs * config.num_steps
+    if config.total_timesteps >= batch:
+        return None
+    message = (
+        f"{config.total_timesteps} is less than one update, num_envs * num_steps = {batch}; "
+        f"use at least {batch}"
+    )
+    return _problem("total_timesteps", message, "num_steps", "num_envs")
+
+
+def updates_can_be_counted(config: Any) -> Problem | None:
+    """Updates are counted in int32."""
+    if config.num_updates <= INT32_MAX:
+        return None
+    message = f"{config.total_timesteps} makes {config.num_updates} updates; at most {INT32_MAX}"
+    return _problem("total_timesteps", message, "num_steps", "num_envs")
+
+
+def adapted_coefficient_exists(config: Any) -> Problem | None:
+    """An adaptation moves a coefficient that the objective has."""
+    path = getattr(config.adaptation, "coefficient", None)
+    if path is None or (config.objective.name == "custom" and path.startswith("objective.")):
+        return None
+    options = [f"objective.{key}" for key in config.objective.coefficients]
+    if path in options:
+        return None
+    remedy = suggest(path, options, "coefficients") if options else "; it has none"
+    message = f"{path!r} is no coefficient of {config.objective.name}{remedy}"
+    return _problem("adaptation.coefficient", message, "objective.name")
+
+
+RULES: tuple[Callable[[Any], Problem | None], ...] = (
+    minibatches_divide_the_batch,
+    batch_can_be_indexed,
+    at_least_one_update,
+    updates_can_be_counted,
+    adapted_coefficient_exists,
+)
+
+
+def _problem(field: str, message: str, *related: str) -> Problem:
+    return Problem("", 0, 0, field, message, related)
+
+
+def _divisors_near(count: int, batch: int) -> str:
+    """The divisors of `batch` on either side of `count`."""
+    small = [n for n in range(1, math.isqrt(batch) + 1) if batch % n == 0]
+    divisors = sorted({*small, *(batch // n for n in small)})
+    below = [n for n in divisors if n < count][-1:]
+    above = [n for n in divisors if n > count][:1]
+    return " or ".join(str(n) for n in below + above)
+
+
+def _without(data: Mapping[str, Any], fields: set[str]) -> dict[str, Any]:
+    """`data` less these fields; one inside a list takes the list with it."""
+    kept = {}
+    for key, value in data.items():
+        inner = {field.removeprefix(f"{key}.") for field in fields if field.startswith(f"{key}.")}
+        if key in fields or (inner and not isinstance(value, Mapping)):
+            continue
+        kept[key] = _without(value, inner) if inner else value
+    return kept
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")

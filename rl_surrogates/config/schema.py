@@ -1,0 +1,274 @@
+"""What a run may be told: every field, its range, its default, and whether it is static or traced.
+
+A *static* field decides the compiled program, a *traced* one only its input; each is marked once,
+here, by its type. `views` derives from these marks the pytree of traced numbers, the static part
+that programs are grouped by, and the columns of the runs table. A section with variants (an ascent,
+a value loss, ...) is told apart by its `name`: adding a variant is writing its class and adding it
+to the section's `OneOf`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from rl_surrogates import environments, objectives
+from rl_surrogates.config import rules, views, wording
+from rl_surrogates.config.problems import ConfigError, show, suggest
+
+CUSTOM = "custom"  # the name of an objective that `make_train(config, objective=fn)` brings along
+INT32_MAX = 2**31 - 1
+FLOAT32_MAX, FLOAT32_MIN = 3.4028234e38, 1.1754944e-38
+
+
+def _fits_float32(value: float) -> float:
+    """Refuses a number that the compiled program would see as infinity or as zero."""
+    if value != 0.0 and not FLOAT32_MIN <= abs(value) <= FLOAT32_MAX:
+        raise ValueError(f"expected a number that float32 can hold, got {show(value)}")
+    return value
+
+
+def _environment(name: str) -> str:
+    if not environments.known(name):
+        nearest = suggest(name, environments.names())
+        raise ValueError(f"unknown environment {show(name)}{nearest}")
+    return name
+
+
+def _objective(name: str) -> str:
+    if name != CUSTOM:
+        objectives.find(name)  # its ValueError gives the nearest names
+    return name
+
+
+def _identifier(key: str) -> str:
+    if not key.isidentifier():
+        raise ValueError(f"expected a name such as max_steps_in_episode, got {show(key)}")
+    return key
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+Number = Annotated[float, AfterValidator(_fits_float32)]
+Traced = Annotated[Number, views.TRACED]
+Count = Annotated[int, Field(ge=1, le=INT32_MAX)]
+
+
+def _coefficient_errors(name: str, given: dict[str, float]) -> list[InitErrorDetails]:
+    if name == CUSTOM or not given:
+        return []
+    objective = objectives.find(name)
+    return [
+        _detail(key, complaint, "rule" if key in objective.coefficients else wording.UNKNOWN_KEY)
+        for key, complaint in objective.problems(**given).items()
+    ]
+
+
+def _detail(key: str, message: str, kind: str = "rule") -> InitErrorDetails:
+    error = PydanticCustomError(kind, "{text}", {"text": message})
+    return InitErrorDetails(type=error, loc=(key,), input=None)
+
+
+def error_at(key: str, message: str) -> ValidationError:
+    """An error about one key of the section that is being validated."""
+    return ValidationError.from_exception_data("section", [_detail(key, message)])
+
+
+class Section(BaseModel):
+    """A frozen group of fields: unknown keys refused, no conversion between types, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class OneOf:
+    """Marks a section with variants; the first is taken where `name` is not given."""
+
+    def __init__(self, *variants: type[Section]) -> None:
+        """Keeps each variant under the name that it defaults to."""
+        self.variants = {variant.model_fields["name"].default: variant for variant in variants}
+        self.default = next(iter(self.variants))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """Lets pydantic validate the section by `pick`."""
+        return core_schema.no_info_plain_validator_function(self.pick)
+
+    def pick(self, value: Any) -> Section:
+        """Validates `value` as the variant that it names."""
+        if isinstance(value, tuple(self.variants.values())):
+            return value
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("section", "{text}", {"text": wording.not_a_mapping(value)})
+        name = value.get("name", self.default)
+        if not isinstance(name, str):
+            raise error_at("name", f"expected text, got {show(name)}")
+        if name not in self.variants:
+            raise error_at("name", f"unknown name {show(name)}{suggest(name, self.variants)}")
+        return self.variants[name].model_validate(value)
+
+
+class Env(Section):
+    """Which environment, and its numbers."""
+
+    name: Annotated[str, AfterValidator(_environment)] = "CartPole-v1"
+    params: Annotated[dict[Identifier, Number], views.TRACED] = {}  # the keys are static
+
+
+class Network(Section):
+    """The torso that policy and value function each have for themselves."""
+
+    torso: Literal["mlp"] = "mlp"
+    hidden: Annotated[tuple[Count, ...], Field(strict=False)] = (64, 64)  # units per layer
+    activation: Literal["tanh", "relu", "swish", "gelu", "elu", "leaky_relu"] = "tanh"
+
+
+class ObjectiveChoice(Section):
+    """A row of the objectives table and its coefficients, all of them traced."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number]
+
+    name: Annotated[str, AfterValidator(_objective)] = "ppo_clip"
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The coefficients that were set explicitly."""
+        return dict(self.__pydantic_extra__)
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """Every coefficient, the paper's default where none was given."""
+        if self.name == CUSTOM:
+            return self.given
+        defaults = objectives.find(self.name).coefficients
+        return {key: float(value) for key, value in {**defaults, **self.given}.items()}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _coefficients_exist(cls, data: Any, handler: Any) -> "ObjectiveChoice":
+        """Adds what the objective says about its coefficients to what their types say."""
+        errors, choice = [], None
+        try:
+            choice = handler(data)
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+        wrong = {key for detail in errors for key in detail["loc"]}
+        if isinstance(data, Mapping) and "name" not in wrong:
+            given = {k: v for k, v in data.items() if k != "name" and k not in wrong}
+            errors += _coefficient_errors(data.get("name", cls.model_fields["name"].default), given)
+        if errors:
+            raise ValidationError.from_exception_data("objective", errors)
+        return choice
+
+
+class Minibatch(Section):
+    """Adam over shuffled minibatches, several epochs a rollout."""
+
+    name: Literal["minibatch"] = "minibatch"
+    num_epochs: Count = 4
+    num_minibatches: Count = 4
+    learning_rate: Annotated[Traced, Field(gt=0)] = 2.5e-4
+    anneal: Literal["linear", "none"] = "linear"
+    max_grad_norm: Annotated[Traced, Field(gt=0)] = 0.5
+
+
+class Gae(Section):
+    """Generalised advantage estimation."""
+
+    name: Literal["gae"] = "gae"
+    gamma: Annotated[Traced, Field(ge=0, le=1)] = 0.99
+    gae_lambda: Annotated[Traced, Field(ge=0, le=1)] = 0.95
+    standardise: Literal["minibatch", "batch", "none"] = "minibatch"
+
+
+class SquaredError(Section):
+    """The value function's squared error, weighted by `coef`."""
+
+    name: Literal["squared_error"] = "squared_error"
+    coef: Annotated[Traced, Field(ge=0)] = 0.5
+
+
+class ClippedSquaredError(Section):
+    """The same, pessimistic about predictions that moved further than `epsilon`."""
+
+    name: Literal["clipped_squared_error"] = "clipped_squared_error"
+    coef: Annotated[Traced, Field(ge=0)] = 0.5
+    epsilon: Annotated[Traced, Field(gt=0)] = 0.2
+
+
+class Fixed(Section):
+    """Coefficients stay as they were given."""
+
+    name: Literal["fixed"] = "fixed"
+
+
+class AdaptiveKl(Section):
+    """Doubles or halves a coefficient to keep the KL of an update near `target`."""
+
+    name: Literal["adaptive_kl"] = "adaptive_kl"
+    coefficient: str  # dotted path, such as objective.beta
+    target: Annotated[Traced, Field(gt=0)]  # nats
+
+
+class Evaluation(Section):
+    """Fixed episodes per evaluation; `every` counts updates, and 0 means at the end only."""
+
+    episodes: Count = 128
+    every: Annotated[int, Field(ge=0, le=INT32_MAX)] = 0
+
+
+class Fields(Section):
+    """The fields of a run, each valid on its own."""
+
+    env: Env = Env()
+    network: Network = Network()
+    num_envs: Count = 4
+    num_steps: Count = 128
+    total_timesteps: Annotated[int, Field(ge=1, le=2**62)] = 500_000
+    objective: ObjectiveChoice = ObjectiveChoice()
+    ascent: Annotated[Minibatch, OneOf(Minibatch)] = Minibatch()
+    advantage: Annotated[Gae, OneOf(Gae)] = Gae()
+    value_loss: Annotated[
+        ClippedSquaredError | SquaredError, OneOf(ClippedSquaredError, SquaredError)
+    ] = ClippedSquaredError()
+    adaptation: Annotated[Fixed | AdaptiveKl, OneOf(Fixed, AdaptiveKl)] = Fixed()
+    ent_coef: Annotated[Traced, Field(ge=0)] = 0.01
+    evaluation: Evaluation = Evaluation()
+
+    @property
+    def num_updates(self) -> int:
+        """Whole updates within `total_timesteps`."""
+        return self.total_timesteps // (self.num_envs * self.num_steps)
+
+
+class Config(Fields):
+    """One run, valid as a whole.
+
+    Written by hand, `Config(num_envs=8, objective={"name": "spo"})`, or read by `load_config`.
+
+    Raises:
+      ConfigError: with every problem, each by the dotted path of its field.
+    """
+
+    def __init__(self, /, **data: Any) -> None:
+        """Checks every field, then the rules that concern several."""
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            problems = wording.problems_of(error, Fields, data)
+            raise ConfigError(
+                problems + rules.broken_in_what_is_valid(Fields, data, problems)
+            ) from None
+        if broken := rules.broken(self):
+            raise ConfigError(broken)
+
+    def hypers(self) -> Any:
+        """The traced numbers, a pytree of float32 scalars: every leaf may be vmapped."""
+        return views.hypers(self)
+
+    def static(self) -> dict[str, Any]:
+        """What decides the program, except which objectives it holds."""
+        return views.static(self)
+
+    def flat(self) -> dict[str, Any]:
+        """Every value by its dotted path, objective coefficients with their defaults filled in."""
+        return views.flat(self)

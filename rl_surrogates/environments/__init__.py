@@ -1,0 +1,122 @@
+"""Where does experience come from?
+
+`make(name)` gives a `types.Environment` and its parameters: gymnax's environments by name,
+installed ones by entry point (group `rl_surrogates.environments`), a user's own object as it is.
+gymnax is imported here and nowhere else, and only when an environment is made.
+
+A time limit is not death: `truncated` ends the episode, `terminated` says that nothing follows.
+gymnax 1.0 tells the two apart and gives the true successor in `info["final_observation"]`; older
+versions did neither, so figures measured with them are not comparable.
+"""
+
+import dataclasses
+import difflib
+from importlib.metadata import entry_points
+from typing import Any
+
+from rl_surrogates.environments.names import ENVIRONMENT_NAMES, GROUP, PREFIX, known, names
+from rl_surrogates.types import Array, Environment
+
+__all__ = [
+    "ENVIRONMENT_NAMES",
+    "known",
+    "make",
+    "max_episode_steps",
+    "names",
+    "resolve",
+    "with_params",
+]
+
+MAX_EPISODE_STEPS = 10_000  # where neither the environment nor its parameters know a limit
+
+
+@dataclasses.dataclass(frozen=True)
+class GymnaxEnvironment:
+    """A gymnax environment with a discrete action space, as a `types.Environment`."""
+
+    wrapped: Any
+
+    @property
+    def default_params(self) -> Any:
+        """gymnax's own dataclass of parameters."""
+        return self.wrapped.default_params
+
+    @property
+    def num_actions(self) -> int:
+        """How many actions there are."""
+        return int(self.wrapped.action_space(self.default_params).n)
+
+    def reset(self, key: Array, params: Any) -> tuple[Array, Any]:
+        """Starts an episode."""
+        return self.wrapped.reset(key, params)
+
+    def step(self, key: Array, state: Any, action: Array, params: Any) -> tuple:
+        """Acts once; starts the next episode where this one ended."""
+        return self.wrapped.step(key, state, action, params)
+
+
+def make(name: str) -> Environment:
+    """The environment of that name.
+
+    Raises:
+      ValueError: no such name (the nearest ones are given), or an action space that no policy head
+      fits.
+    """
+    bare = name.removeprefix(PREFIX)
+    if bare in ENVIRONMENT_NAMES:
+        import gymnax
+
+        return resolve(gymnax.make(bare)[0])
+    for entry in entry_points(group=GROUP):
+        if entry.name == name:
+            return resolve(entry.load()())
+    near = difflib.get_close_matches(name, names(), n=3)
+    raise ValueError(
+        f"env.name: {name!r} is not an environment; nearest: {', '.join(near) or 'none'}"
+    )
+
+
+def resolve(env: Any) -> Environment:
+    """Wraps a gymnax environment; a `types.Environment` stays itself."""
+    if hasattr(env, "num_actions") and not hasattr(env, "action_space"):
+        return env
+    if not hasattr(env, "action_space"):
+        raise ValueError(
+            f"{type(env).__name__} has no num_actions: an environment says how many actions it has"
+        )
+    space = env.action_space(env.default_params)
+    if not hasattr(space, "n"):
+        raise ValueError(
+            f"{env.name}: its action space is {space}; the categorical policy needs Discrete(n)"
+        )
+    return GymnaxEnvironment(env)
+
+
+def with_params(env: Environment, numbers: dict[str, Any]) -> Any:
+    """The environment's default parameters with some numbers replaced; the numbers may be traced.
+
+    Raises:
+      ValueError: a parameter that the environment does not have.
+    """
+    params = getattr(env, "default_params", None)
+    for name in numbers:
+        if not hasattr(params, name):
+            there = ", ".join(sorted(vars(params))) if hasattr(params, "__dict__") else "none"
+            raise ValueError(f"env.params.{name}: no such parameter; there are {there}")
+    if not numbers:
+        return params
+    typed = {
+        k: v if isinstance(getattr(params, k), float) else _as_int(v) for k, v in numbers.items()
+    }
+    return dataclasses.replace(params, **typed)
+
+
+def max_episode_steps(env: Environment, params: Any) -> Any:
+    """Steps after which an evaluation gives up waiting for the end of an episode."""
+    holders = (params, env)
+    limits = [getattr(holder, "max_steps_in_episode", None) for holder in holders]
+    return next((limit for limit in limits if limit is not None), MAX_EPISODE_STEPS)
+
+
+def _as_int(number: Any) -> Any:
+    return number.astype("int32") if hasattr(number, "astype") else int(number)
