@@ -1,0 +1,63 @@
+"""Which network, ascent and objective does a config name? The parts of a `training.Program`."""
+
+from typing import Any
+
+import jax
+
+from rl_surrogates import environments, networks, objectives
+from rl_surrogates.ascent import ASCENTS, Ascent
+from rl_surrogates.config import CUSTOM, Config
+from rl_surrogates.objectives import Objective
+from rl_surrogates.types import Network
+
+
+def make_network(config: Config, env: Any = None) -> Network:
+    """A config's network, with `policy(params, observation)` and `value(params, observation)`."""
+    env = environments.make(config.env.name) if env is None else environments.resolve(env)
+    params = environments.with_params(env, config.env.params)
+    observation, _ = jax.eval_shape(env.reset, jax.random.key(0), params)
+    return networks.make(
+        torso=config.network.torso,
+        hidden=config.network.hidden,
+        activation=config.network.activation,
+        num_actions=env.num_actions,
+        observation=observation,
+    )
+
+
+def make_ascent(config: Config) -> Ascent:
+    """The ascent of a config."""
+    settings = config.ascent
+    return ASCENTS[settings.name](
+        num_epochs=settings.num_epochs,
+        num_minibatches=settings.num_minibatches,
+        anneal=settings.anneal == "linear",
+        num_updates=config.num_updates,
+    )
+
+
+def make_objective(config: Config, objective: Any = None) -> Objective:
+    """The objective of a config, or a function that takes its place.
+
+    Raises:
+      ValueError: no such objective, or a coefficient set in the config that the function does not
+      have.
+    """
+    if isinstance(objective, Objective):
+        return objective
+    if objective is None and config.objective.name == CUSTOM:
+        raise ValueError(
+            f"objective.name: {CUSTOM} stands for a function; "
+            "pass make_train(config, objective=function)"
+        )
+    if objective is None:
+        return objectives.find(config.objective.name)
+    chosen = objectives.from_function(objective)
+    for name in config.objective.given:
+        if name not in chosen.coefficients:
+            known = ", ".join(chosen.coefficients) or "none"
+            raise ValueError(
+                f"objective.{name}: {objective.__name__} has no such coefficient (it has {known}); "
+                "remove it from the config, or add it to the function's keyword-only parameters"
+            )
+    return chosen

@@ -1,0 +1,118 @@
+"""How is experience collected on the accelerator?
+
+`collect` acts for `T` steps in `B` environments inside one `lax.scan` and keeps, for every step,
+the true successor s_{t+1} *before* any reset: the only observation from which a value may be
+bootstrapped at a time limit.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rl_surrogates.types import (
+    Acting,
+    Array,
+    Distribution,
+    Environment,
+    Network,
+    Params,
+    Transition,
+)
+
+
+class StepKeys(NamedTuple):
+    """The keys of one step; `[T]` more in front for a rollout."""
+
+    action: Array  # []
+    env: Array  # [B]
+
+
+def step_keys(key: Array, shape: tuple[int, ...], num_envs: int) -> StepKeys:
+    """Keys for `shape` steps of `B` environments; consumes `key`."""
+    key_action, key_env = jax.random.split(key)
+    return StepKeys(
+        action=jax.random.split(key_action, shape),
+        env=jax.random.split(key_env, (*shape, num_envs)),
+    )
+
+
+def start(key: Array, env: Environment, env_params: Any, network: Network, num_envs: int) -> Acting:
+    """The first observation of `B` fresh environments; consumes `key`."""
+    observation, env_state = jax.vmap(env.reset, in_axes=(0, None))(
+        jax.random.split(key, num_envs), env_params
+    )
+    return Acting(
+        env_state=env_state,
+        observation=observation,
+        reset=jnp.ones(num_envs, bool),
+        carry=network.initial_carry(num_envs),
+        episode_return=jnp.zeros(num_envs),
+        episode_length=jnp.zeros(num_envs, jnp.int32),
+    )
+
+
+def collect(
+    key: Array,
+    env: Environment,
+    env_params: Any,
+    network: Network,
+    params: Params,
+    acting: Acting,
+    *,
+    num_steps: int,
+) -> tuple[Acting, Transition]:
+    """Samples `num_steps` steps: `(acting, transitions [T, B, ...])`; consumes `key`."""
+
+    def act(acting: Acting, keys: StepKeys) -> tuple[Acting, Transition]:
+        return step(keys, env, env_params, network, params, acting, sample)
+
+    return jax.lax.scan(act, acting, step_keys(key, (num_steps,), acting.reset.shape[0]))
+
+
+def step(
+    keys: StepKeys,
+    env: Environment,
+    env_params: Any,
+    network: Network,
+    params: Params,
+    acting: Acting,
+    choose: Callable[[Distribution, Array], Array],
+) -> tuple[Acting, Transition]:
+    """One step of `B` environments with `action = choose(distribution, key)`; consumes `keys`."""
+    distribution, _, carry = network(params, acting.observation, acting.reset, acting.carry)
+    action = choose(distribution, keys.action)
+    observation, env_state, reward, terminated, truncated, info = jax.vmap(
+        env.step, in_axes=(0, 0, 0, None)
+    )(keys.env, acting.env_state, action, env_params)
+    reward = reward.astype(jnp.float32)
+    terminated, truncated = terminated.astype(bool), truncated.astype(bool)
+    ended = terminated | truncated
+    transition = Transition(
+        observation=acting.observation,
+        reset=acting.reset,
+        action=action,
+        log_prob=distribution.log_prob(action),
+        distribution=distribution,
+        reward=reward,
+        terminated=terminated,
+        truncated=truncated,
+        next_observation=info["final_observation"],
+        episode_return=acting.episode_return + reward,
+        episode_length=acting.episode_length + 1,
+    )
+    acting = Acting(
+        env_state=env_state,
+        observation=observation,
+        reset=ended,
+        carry=carry,
+        episode_return=jnp.where(ended, 0.0, transition.episode_return),
+        episode_length=jnp.where(ended, 0, transition.episode_length),
+    )
+    return acting, transition
+
+
+def sample(distribution: Distribution, key: Array) -> Array:
+    """An action drawn from the policy; consumes `key`."""
+    return distribution.sample(key)

@@ -1,0 +1,277 @@
+"""THE PAGE: one update of a policy, in the order in which it happens.
+
+    act     T steps in B environments, with s' before any reset
+    judge   V(s), V(s'), advantage, value target
+    score   log-probabilities and KLs -> objective -> mean; value loss; entropy
+    ascend  E epochs x M minibatches on that loss
+    adapt   the objective's coefficients, for the next update
+    report  scalars of this update; the loop stacks them to metrics [U]
+
+Every formula is one jump away. `make_train(config)` gives training as one pure function `(key,
+hypers) -> (state, metrics)`, to be jitted, and vmapped over keys and over hypers. Nothing in it
+leaves the device.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rl_surrogates import (
+    adaptation,
+    advantages,
+    assembly,
+    diagnostics,
+    environments,
+    rollout,
+    value_losses,
+)
+from rl_surrogates.ascent import Ascent
+from rl_surrogates.config import Config
+from rl_surrogates.objectives import Objective, choice
+from rl_surrogates.types import (
+    Acting,
+    Array,
+    Batch,
+    Environment,
+    Info,
+    Learner,
+    Network,
+    Params,
+    State,
+    Transition,
+)
+
+Train = Callable[[Array, Any], tuple[State, Info]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """What the static part of a config decides; its methods are pure functions."""
+
+    config: Config
+    env: Environment
+    network: Network
+    objective: Objective
+    ascent: Ascent
+
+    def train(self, key: Array, hypers: Any) -> tuple[State, Info]:
+        """A whole training: the last state, and all metrics `[U]`; consumes `key`."""
+        return self.advance(self.init(key, hypers), hypers, self.config.num_updates)
+
+    def init(self, key: Array, hypers: Any) -> State:
+        """The state before the first update; consumes `key`."""
+        key, key_params, key_env = jax.random.split(key, 3)
+        acting = rollout.start(
+            key_env, self.env, self.env_params(hypers), self.network, self.config.num_envs
+        )
+        observation = jax.tree.map(lambda leaf: leaf[0], acting.observation)
+        learner = self.ascent.init(self.network.init(key_params, observation))
+        coefficients = {
+            name: jnp.asarray(value, jnp.float32)
+            for name, value in hypers.objective.items()
+            if name in self.objective.coefficients
+        }
+        return State(key, acting, learner, coefficients)
+
+    def update(self, state: State, hypers: Any) -> tuple[State, Info]:
+        """One update, in order."""
+        key, key_act, key_ascend = jax.random.split(state.key, 3)
+        acting, transitions = self.collect(key_act, state, hypers)  # 1 act
+        batch = self.judge(state, transitions, hypers)  # 2 judge
+        loss = partial(self.score, hypers=hypers, coefficients=state.coefficients)  # 3 score
+        learner, info = self.ascent.ascend(
+            key_ascend, loss, state.learner, batch, hypers.ascent
+        )  # 4 ascend
+        coefficients, adapted = self.adapt(state.coefficients, learner.params, batch, hypers)  # 5
+        return (
+            State(key, acting, learner, coefficients),
+            {**info, **adapted, **self.report(info, learner, batch, transitions)},  # 6 report
+        )
+
+    def advance(
+        self, state: State, hypers: Any, num_updates: int, *, rows: int | None = None
+    ) -> tuple[State, Info]:
+        """`num_updates` updates in one compiled loop; their metrics fill the first of `rows` rows.
+
+        With `rows` given, `num_updates` may be traced: one compilation serves chunks of any length.
+        The trip count is hidden from the compiler, so that every chunking of a training gives the
+        same bits.
+        """
+        update = jax.jit(self.update)  # traced once for both uses
+        shapes = jax.eval_shape(update, state, hypers)[1]
+        length = num_updates if rows is None else rows
+        empty = jax.tree.map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), shapes)
+
+        def step(row: Array, carry: tuple[State, Info]) -> tuple[State, Info]:
+            state, metrics = carry
+            state, info = update(state, hypers)
+            return state, jax.tree.map(lambda all_, one: all_.at[row].set(one), metrics, info)
+
+        count = jax.lax.optimization_barrier(jnp.asarray(num_updates, jnp.int32))
+        return jax.lax.fori_loop(0, count, step, (state, empty))
+
+    def collect(self, key: Array, state: State, hypers: Any) -> tuple[Acting, Transition]:
+        """Acts for `num_steps` steps: transitions `[T, B, ...]`; consumes `key`."""
+        return rollout.collect(
+            key,
+            self.env,
+            self.env_params(hypers),
+            self.network,
+            state.learner.params,
+            state.acting,
+            num_steps=self.config.num_steps,
+        )
+
+    def judge(self, state: State, transitions: Transition, hypers: Any) -> Batch:
+        """Values, advantages and value targets of a rollout, as samples."""
+        params, carry = state.learner.params, state.acting.carry
+        _, value, carries = self.network.unroll(
+            params, transitions.observation, transitions.reset, carry
+        )
+        # V of the true successor, with the carry that led there: nothing is reset yet.
+        _, next_value, _ = self.network(
+            params, transitions.next_observation, jnp.zeros_like(transitions.reset), carries
+        )
+        advantage = advantages.gae(
+            transitions.reward,
+            value,
+            next_value,
+            transitions.terminated,
+            transitions.truncated,
+            gamma=hypers.advantage.gamma,
+            lambda_=hypers.advantage.gae_lambda,
+        )
+        value_target = advantage + value
+        if self.config.advantage.standardise == "batch":
+            advantage = advantages.standardise(advantage)
+        batch = Batch(
+            observation=transitions.observation,
+            reset=transitions.reset,
+            carry=carry,
+            action=transitions.action,
+            log_prob_old=transitions.log_prob,
+            distribution_old=transitions.distribution,
+            value_old=value,
+            advantage=advantage,
+            value_target=value_target,
+        )
+        return as_sequences(batch) if self.network.recurrent else as_samples(batch)
+
+    def score(
+        self, params: Params, batch: Batch, *, hypers: Any, coefficients: dict[str, Array]
+    ) -> tuple[Array, Info]:
+        """The loss of one minibatch, to minimise, and its parts."""
+        if self.network.recurrent:
+            batch = as_sequences(batch)  # time first again
+        pi, value, _ = self.network.unroll(params, batch.observation, batch.reset, batch.carry)
+        log_prob = pi.log_prob(batch.action)
+        surrogate = jnp.mean(self.surrogate(pi, log_prob, batch, coefficients))  # to maximise
+        value_loss = jnp.mean(self.value_loss(value, batch, hypers.value_loss))
+        entropy = jnp.mean(pi.entropy())
+        total = -surrogate + hypers.value_loss.coef * value_loss - hypers.ent_coef * entropy
+        return total, {
+            "policy_loss": -surrogate,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            **diagnostics.policy_shift(log_prob, batch.log_prob_old),
+        }
+
+    def surrogate(self, pi, log_prob: Array, batch: Batch, coefficients: dict[str, Array]) -> Array:
+        """The objective per sample: it is handed what its signature asks for, by name."""
+        advantage = batch.advantage
+        if self.config.advantage.standardise == "minibatch":
+            advantage = advantages.standardise(advantage)
+        available = {
+            "log_prob": lambda: log_prob,
+            "log_prob_old": lambda: batch.log_prob_old,
+            "log_prob_prox": lambda: batch.log_prob_old,  # no other proximal policy is kept
+            "advantage": lambda: advantage,
+            "kl_old_new": lambda: batch.distribution_old.kl(pi),
+            "kl_new_old": lambda: pi.kl(batch.distribution_old),
+        }
+        asked = {name: available[name]() for name in self.objective.inputs}
+        return self.objective.fn(**asked, **coefficients)
+
+    def value_loss(self, value: Array, batch: Batch, hypers: Any) -> Array:
+        """The value loss per sample, units of return squared."""
+        if self.config.value_loss.name == "squared_error":
+            return value_losses.squared_error(value, batch.value_target)
+        return value_losses.clipped_squared_error(
+            value, batch.value_old, batch.value_target, epsilon=hypers.epsilon
+        )
+
+    def adapt(
+        self, coefficients: dict[str, Array], params: Params, batch: Batch, hypers: Any
+    ) -> tuple[dict[str, Array], Info]:
+        """The coefficients of the next update, from the KL over the whole batch after this one."""
+        if self.config.adaptation.name == "fixed":
+            return coefficients, {}
+        batch = as_sequences(batch) if self.network.recurrent else batch
+        pi, _, _ = self.network.unroll(params, batch.observation, batch.reset, batch.carry)
+        kl = jnp.mean(batch.distribution_old.kl(pi))
+        name = self.config.adaptation.coefficient.removeprefix("objective.")
+        moved = {
+            held: adaptation.adaptive_kl(coefficients[held], kl, target=hypers.adaptation.target)
+            for held in choice.held_names(name, coefficients)
+        }
+        return {**coefficients, **moved}, {"kl_old_new": kl}
+
+    def report(self, info: Info, learner: Learner, batch: Batch, transitions: Transition) -> Info:
+        """What the reader of this update needs beside what the ascent measured."""
+        steps = self.config.num_envs * self.config.num_steps
+        return {
+            **diagnostics.episodes(transitions),
+            "explained_variance": diagnostics.explained_variance(
+                batch.value_old, batch.value_target
+            ),
+            "env_steps": diagnostics.env_steps(learner.update, steps, self.config.num_updates),
+            "finite": info["finite"] & diagnostics.all_finite(learner.params),
+        }
+
+    def env_params(self, hypers: Any) -> Any:
+        """The environment's parameters, with the traced numbers of `env.params`."""
+        return environments.with_params(self.env, hypers.env.params)
+
+
+def make_train(config: Config, objective: Any = None, env: Any = None) -> Train:
+    """`train(key, hypers) -> (state, metrics)`, pure; arguments and errors of `make_program`."""
+    return make_program(config, objective, env).train
+
+
+def make_program(config: Config, objective: Any = None, env: Any = None) -> Program:
+    """Builds what the static part of `config` decides, and checks that its parts fit each other.
+
+    Args:
+      config: the run; its traced numbers are not read here, they come as `hypers`. objective: an
+      `Objective` or a function to use instead of `config.objective.name`; its coefficients are
+      those of
+        `config.objective`, by name, and its own defaults otherwise.
+      env: an object that follows `types.Environment`, or a gymnax environment, instead of
+      `config.env.name`.
+
+    Raises:
+      ValueError: parts that do not fit: an unknown input or coefficient, an action space without a
+      policy, an environment
+        parameter that does not exist.
+    """
+    chosen = assembly.make_objective(config, objective)
+    env = environments.make(config.env.name) if env is None else environments.resolve(env)
+    environments.with_params(env, config.env.params)
+    return Program(
+        config, env, assembly.make_network(config, env), chosen, assembly.make_ascent(config)
+    )
+
+
+def as_samples(batch: Batch) -> Batch:
+    """`[T, B, ...]` -> `[N, ...]`: every step a sample of its own."""
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch)
+
+
+def as_sequences(batch: Batch) -> Batch:
+    """`[T, B, ...]` <-> `[B, T, ...]`: sequences as samples; the carry is `[B, ...]` either way."""
+    swapped = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), batch._replace(carry=()))
+    return swapped._replace(carry=batch.carry)
