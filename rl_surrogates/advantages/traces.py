@@ -11,14 +11,8 @@ from rl_surrogates.types import Array, Scalar
 
 def accumulate(term: Array, keep: Array) -> Array:
     """Solves x_t = term_t + keep_t x_{t+1} backwards from x_T = 0; `[T, ...]`."""
-
-    def step(later: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
-        term_t, keep_t = now
-        total = term_t + keep_t * later
-        return total, total
-
     keep = jnp.broadcast_to(keep, term.shape)
-    return jax.lax.scan(step, jnp.zeros_like(term[0]), (term, keep), reverse=True)[1]
+    return jax.lax.scan(_step_back, jnp.zeros_like(term[0]), (term, keep), reverse=True)[1]
 
 
 def discount(gamma: Scalar, stop: Array) -> Array:
@@ -34,3 +28,10 @@ def last_or(stop: Array) -> Array:
 def next_row(x: Array) -> Array:
     """`[T, ...]` row t + 1 in row t; the last row repeats itself, to be masked with `last_or`."""
     return jnp.concatenate([x[1:], x[-1:]])
+
+
+def _step_back(later: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+    # At module level, so that calls outside jit share one compilation.
+    term, keep = row
+    now = term + keep * later
+    return now, now

@@ -1,0 +1,190 @@
+"""The program `rl-surrogates`: run, sweep, plan, report, list.
+
+Exit status: 0 done, 2 bad input, 3 finished but some runs diverged, 130 and 143 after SIGINT and
+SIGTERM. What was finished before an interruption is kept, and the same command goes on from there.
+"""
+
+import dataclasses
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from rl_surrogates.config import (
+    ConfigError,
+    Problem,
+    Question,
+    load_question,
+    question_of_run,
+)
+
+DONE, BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 0, 2, 3, 130, 143
+
+Inputs = tyro.conf.Positional[tuple[str, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Answer questions: train what is missing, then show the table and write the report."""
+
+    inputs: Annotated[Inputs, tyro.conf.arg(metavar="FILE.yaml... [PATH=VALUE...]")]
+    """Question files, and values to use instead of theirs."""
+    out: str = "results"
+    """The folder that holds one folder per question."""
+    executor: Literal["local"] = "local"
+    """Who runs the work items."""
+    yes: bool = False
+    """Run however many runs it comes to."""
+    strict: bool = False
+    """Refuse to continue results that other package versions began."""
+
+    def __call__(self) -> int:
+        """Runs the questions one after the other."""
+        files, overrides = split(self.inputs)
+        return answer([load_question(file, overrides) for file in files], self, overrides)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Train one run file with several seeds: a question of one setting."""
+
+    inputs: Annotated[Inputs, tyro.conf.arg(metavar="FILE.yaml... [PATH=VALUE...]")]
+    """Run files, and values to use instead of theirs."""
+    seeds: int = 8
+    """How many seeds, from 0."""
+    out: str = "results"
+    """The folder that holds one folder per run file."""
+    strict: bool = False
+    """Refuse to continue results that other package versions began."""
+    yes: bool = False
+    """Run however many runs it comes to."""
+
+    def __call__(self) -> int:
+        """Runs the files one after the other."""
+        files, overrides = split(self.inputs)
+        questions = [question_of_run(file, self.seeds, overrides) for file in files]
+        return answer(questions, self, overrides)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Show what a question comes to, without running it."""
+
+    inputs: Annotated[Inputs, tyro.conf.arg(metavar="FILE.yaml... [PATH=VALUE...]")]
+    """Question files, and values to use instead of theirs."""
+    yes: bool = False
+    """Expand the question however many runs it comes to."""
+
+    def __call__(self) -> int:
+        """Prints one plan per file."""
+        from rl_surrogates import screen, sweep
+
+        files, overrides = split(self.inputs)
+        for question in [load_question(file, overrides) for file in files]:
+            sweep.check_size(question, self.yes)
+            screen.show_plan(sweep.make_plan(question))
+        return DONE
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Show the table of stored results, and write their report again."""
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of one question, such as results/why_the_ratio."""
+
+    def __call__(self) -> int:
+        """Reads what is there, even where a sweep is not finished."""
+        return show_results(self.folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """List what a config may name."""
+
+    what: tyro.conf.Positional[Literal["objectives", "environments"]]
+    """Which table."""
+
+    def __call__(self) -> int:
+        """Prints the table."""
+        from rl_surrogates import screen
+
+        screen.show_list(self.what)
+        return DONE
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    signal.signal(signal.SIGTERM, _terminate)
+    commands = {"run": Run, "sweep": Sweep, "plan": Plan, "report": Report, "list": List}
+    try:
+        command = tyro.extras.subcommand_cli_from_dict(
+            commands,
+            prog="rl-surrogates",
+            args=arguments,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+        return command()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted; finished work items are stored, the same command goes on",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+def split(inputs: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Files, and the `path=value` overrides among the inputs."""
+    overrides = [text for text in inputs if "=" in text and not Path(text).exists()]
+    files = [text for text in inputs if text not in overrides]
+    if not files:
+        raise ConfigError([Problem("", 0, 0, "FILE", "no file given; name at least one YAML file")])
+    return files, overrides
+
+
+def answer(questions: list[Question], how: Sweep | Run, overrides: list[str]) -> int:
+    """Runs the questions, all of them checked before the first is trained."""
+    from rl_surrogates import screen, store, sweep
+
+    status = DONE
+    try:
+        for question in questions:
+            sweep.check_size(question, how.yes)
+            store.check_writable(how.out, question.name)
+        for question in questions:
+            screen.show_plan(sweep.make_plan(question))
+            results = sweep.run_sweep(
+                question, out=how.out, overrides=overrides, allow_large=True, strict=how.strict
+            )
+            status = max(status, show_results(results.path))
+    except store.StoreError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    return status
+
+
+def show_results(folder: Path) -> int:
+    """Writes the report of a results folder and prints its table."""
+    from rl_surrogates import report, screen, store
+
+    try:
+        results = store.open_results(folder, partial=True)
+        page = report.write(folder)
+    except store.StoreError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    screen.show_summary(report.summary(results), results.missing, page)
+    return DIVERGED if (results.runs()["status"] != "done").any() else DONE
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise SystemExit(TERMINATED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""What does a person see on the terminal? The plan before, the table after, lists of names."""
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from rl_surrogates import environments, objectives
+from rl_surrogates.sweep import Plan
+
+NUMBERS = ("iqm", "low", "high", "runs", "diverged")
+
+
+def show_plan(plan: Plan) -> None:
+    """Programs, lanes and runs, before anything is compiled."""
+    question, items = plan.question, plan.items()
+    seeds = question.seeds.count
+    console().print(
+        f"[bold]{question.name}[/bold]: {len(plan.settings)} settings x {seeds} seeds = "
+        f"{len(plan.runs)} runs, {plan.steps(plan.runs):,} environment steps\n"
+        f"{len(plan.programs)} programs, {len(items)} work items of {plan.width} lanes"
+    )
+    varying = _varying([_dotted(program.config.static()) for program in plan.programs])
+    table = Table("program", "objectives", *varying, "runs", "items", box=None, pad_edge=False)
+    for program in plan.programs:
+        static = _dotted(program.config.static())
+        count = sum(item.program == program.index for item in items)
+        cells = [str(static.get(path, "")) for path in varying]
+        row = [str(program.index), ", ".join(program.objectives), *cells, str(len(program.runs))]
+        table.add_row(*row, str(count))
+    console().print(table)
+
+
+def show_summary(summary: pd.DataFrame, missing: list[str], page: Path) -> None:
+    """The interquartile mean of each setting with its 95 % interval, and where the report is."""
+    axes = [name for name in summary.columns if name not in NUMBERS]
+    diverged = summary["diverged"].sum() > 0
+    table = Table(*axes, box=None, pad_edge=False)
+    for name in ["IQM", "95 % interval", "runs", *(["diverged"] if diverged else [])]:
+        table.add_column(name, justify="right")
+    for row in summary.to_dict("records"):
+        numbers = [f"{row['iqm']:.1f}", f"{row['low']:.1f} to {row['high']:.1f}", str(row["runs"])]
+        extra = [str(row["diverged"])] if diverged else []
+        table.add_row(*(f"{row[name]}" for name in axes), *numbers, *extra)
+    console().print("\nevaluation return, greedy: interquartile mean over seeds")
+    console().print(table)
+    for line in missing:
+        console().print(line, style="yellow")
+    console().print(f"\n{page}")
+
+
+def show_list(what: str) -> None:
+    """The names that a config may use, and what they are."""
+    if what == "environments":
+        console().print("\n".join(environments.names()))
+        return
+    table = Table("objective", "coefficients", "first order", "scale free", "source", box=None)
+    for name in objectives.names():
+        entry = objectives.find(name)
+        coefficients = ", ".join(f"{k}={v:g}" for k, v in entry.coefficients.items())
+        declared = [
+            {True: "yes", False: "no"}.get(p, "?") for p in (entry.first_order, entry.scale_free)
+        ]
+        table.add_row(name, coefficients, *declared, entry.source)
+    console().print(table)
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal, or unwrapped in a pipe."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=200)
+
+
+def _varying(rows: list[dict]) -> list[str]:
+    paths = dict.fromkeys(path for row in rows for path in row)
+    return [path for path in paths if len({str(row.get(path)) for row in rows}) > 1]
+
+
+def _dotted(tree: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in tree.items():
+        inner = (
+            _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+        flat |= inner
+    return flat

@@ -1,0 +1,9 @@
+"""How does a question become results? Plan, run what is missing, store, read back.
+
+`run_sweep(path)` is the same thing from a notebook as `rl-surrogates sweep FILE` from a shell.
+"""
+
+from rl_surrogates.sweep.engine import check_size, run_sweep
+from rl_surrogates.sweep.plan import Plan, make_plan
+
+__all__ = ["Plan", "check_size", "make_plan", "run_sweep"]

@@ -1,0 +1,142 @@
+"""Which programs does a question need, and which runs share a lane of which work item?
+
+    settings   points of the question, each a whole config program    settings with equal static
+    parts; one compilation. The objectives among them are held by one program,
+               which chooses by a traced index
+    run        a setting and a seed; its `run_id` is a hash of both, so that running again does only
+    what is missing work item  up to `width` runs of one program, side by side; the last one is
+    padded
+
+The plan is a pure function of the question: nothing is compiled or written here.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from rl_surrogates.config import Config, Question, Setting
+
+# Wider items gain little on a CPU, and a finished item is what an interruption cannot take back.
+AUTO_LANES = 128
+
+
+class Run(NamedTuple):
+    """One training."""
+
+    run_id: str
+    setting: int
+    seed: int
+
+
+class ProgramPlan(NamedTuple):
+    """One compilation."""
+
+    index: int
+    config: Config  # any of its settings: they agree in every static field
+    objectives: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+
+class WorkItem(NamedTuple):
+    """Runs that are trained side by side."""
+
+    item: str
+    program: int
+    runs: tuple[Run, ...]
+    width: int  # lanes of the program; those beyond the runs are padding
+
+
+class Plan(NamedTuple):
+    """What a question comes to."""
+
+    question: Question
+    settings: tuple[Setting, ...]
+    programs: tuple[ProgramPlan, ...]
+    width: int
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run, program by program."""
+        return tuple(run for program in self.programs for run in program.runs)
+
+    def items(self, finished: Collection[str] = ()) -> list[WorkItem]:
+        """Work items for the runs that are not `finished`, all of the same width."""
+        items = []
+        for program in self.programs:
+            missing = [run for run in program.runs if run.run_id not in finished]
+            for first in range(0, len(missing), self.width):
+                runs = tuple(missing[first : first + self.width])
+                items.append(
+                    WorkItem(_digest([r.run_id for r in runs]), program.index, runs, self.width)
+                )
+        return items
+
+    def steps(self, runs: Collection[Run]) -> int:
+        """Environment steps that these runs take together."""
+        each = [
+            s.config.num_updates * s.config.num_envs * s.config.num_steps for s in self.settings
+        ]
+        return sum(each[run.setting] for run in runs)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as the store keeps it."""
+        question = self.question
+        return {
+            "format": 1,
+            "name": question.name,
+            "description": question.description,
+            "method": question.method,
+            "metric": {"name": question.metric.name, "goal": question.metric.goal},
+            "axes": {path: list(values) for path, values in question.axes.items()},
+            "seeds": {"start": question.seeds.start, "count": question.seeds.count},
+            "settings": [
+                {"index": s.index, "axes": dict(s.axes), "config": s.config.flat()}
+                for s in self.settings
+            ],
+            "programs": [
+                {"program": p.index, "objectives": list(p.objectives), "static": p.config.static()}
+                for p in self.programs
+            ],
+            "items": [
+                {"item": i.item, "program": i.program, "runs": [run.run_id for run in i.runs]}
+                for i in self.items()
+            ],
+        }
+
+
+def make_plan(question: Question, devices: int = 1) -> Plan:
+    """Groups the runs of a question; the width is a multiple of `devices`."""
+    settings = question.settings()
+    groups: dict[str, list[Setting]] = {}
+    for setting in settings:
+        groups.setdefault(json.dumps(setting.config.static(), sort_keys=True), []).append(setting)
+    programs = tuple(_program(i, group, question) for i, group in enumerate(groups.values()))
+    widest = max(len(program.runs) for program in programs)
+    if question.execution.lanes == "auto":
+        lanes = ceil_div(widest, ceil_div(widest, AUTO_LANES))  # items of equal size
+    else:
+        lanes = min(question.execution.lanes, widest)
+    return Plan(question, settings, programs, ceil_div(lanes, devices) * devices)
+
+
+def ceil_div(number: int, by: int) -> int:
+    """`number / by`, rounded up."""
+    return -(-number // by)
+
+
+def run_id(config: Config, seed: int) -> str:
+    """Names a run by what decides it: the resolved config and the seed."""
+    return _digest([config.flat(), seed])
+
+
+def _program(index: int, group: list[Setting], question: Question) -> ProgramPlan:
+    seeds = range(question.seeds.start, question.seeds.start + question.seeds.count)
+    names = tuple(dict.fromkeys(setting.config.objective.name for setting in group))
+    runs = tuple(Run(run_id(s.config, seed), s.index, seed) for s in group for seed in seeds)
+    return ProgramPlan(index, group[0].config, names, runs)
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
