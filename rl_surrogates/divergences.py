@@ -12,9 +12,7 @@ from jax.nn import logsumexp
 
 from rl_surrogates.types import Array, Distribution, Scalar
 
-MAX_LOG_RATIO = (
-    20.0  # beyond it the value of d saturates; e^20 is 4.9e8, its square still a float32
-)
+MAX_LOG_RATIO = 20.0  # beyond it the value of d saturates; e^20 is 4.9e8, e^80 still a float32
 
 
 def check_shapes(**arrays: Array) -> None:
@@ -45,8 +43,7 @@ def log_ratio(log_prob: Array, log_prob_old: Array) -> Array:
 
 def saturate(d: Array) -> Array:
     """Limits the value of a log-ratio to +-20 and keeps its derivative 1 (straight-through)."""
-    # `d - sg(d)` is exactly 0 in value. The shorter `d - sg(d - clip(d))` cancels for large d and
-    # gives ratio 1.
+    # `d - sg(d)` is exactly 0 in value; the shorter `d - sg(d - clip(d))` cancels for large d.
     limited = jax.lax.stop_gradient(jnp.clip(d, -MAX_LOG_RATIO, MAX_LOG_RATIO))
     return limited + (d - jax.lax.stop_gradient(d))
 
@@ -115,8 +112,8 @@ def f_alpha(log_prob: Array, log_prob_old: Array, *, alpha: Scalar) -> Array:
 
         f = (r^alpha - 1 - alpha (r - 1)) / (alpha (alpha - 1)),    r = pi(a|s) / pi_old(a|s)
 
-    alpha -> 0 tends to `k3`, alpha -> 1 to `r log r - (r - 1)`, an estimate of KL(new||old); alpha
-    = 2 is half of `chi_square`, 1/2 four times `squared_hellinger`.
+    Tends to `k3` for alpha -> 0 and to `r log r - (r - 1)`, an estimate of KL(new||old), for
+    alpha -> 1. At 2 it is half of `chi_square`, at 1/2 four times `squared_hellinger`.
 
     Args:
       log_prob: `[...]` of the new policy, nats.
@@ -137,7 +134,7 @@ def chi_square(log_prob: Array, log_prob_old: Array) -> Array:
 
         f = (r - 1)^2,    E_old[f] = E_old[r^2] - 1,    r = pi(a|s) / pi_old(a|s)
 
-    Twice `f_alpha(alpha=2)`; exp of `renyi2` minus 1 in expectation.
+    Twice `f_alpha(alpha=2)`; its expectation is `exp(renyi2) - 1`.
 
     Args:
       log_prob: `[...]` of the new policy, nats.

@@ -9,8 +9,7 @@ its task among all the scores given, or `worst` where that is said. Where runs a
 (`performance_profile`, `probability_of_improvement`) it is below every number. Where a task has no
 number at all, the result is NaN. `num_diverged` counts them, to be reported beside every figure.
 
-Source: Agarwal et al. 2021, arXiv:2108.13264, whose published values are the golden values of the
-tests.
+Source: Agarwal et al. 2021, arXiv:2108.13264; their published values are goldens of the tests.
 """
 
 from collections.abc import Callable, Iterator

@@ -48,7 +48,7 @@ def clipped_squared_error(
     Returns:
       `[...]` loss per sample, units of return squared, to be minimised.
 
-    Source: OpenAI baselines, `ppo2`; Engstrom et al. 2020, arXiv:2005.12729, section 3.
+    Source: OpenAI baselines, `ppo2`; Engstrom et al. 2020, arXiv:2005.12729.
     """
     value_old, target = jax.lax.stop_gradient((value_old, target))
     clipped = value_old + jnp.clip(value - value_old, -epsilon, epsilon)
@@ -80,8 +80,7 @@ def huber(value: Array, target: Array, *, delta: Scalar = 1.0) -> Array:
 
 
 def quantile_huber(quantiles: Array, target: Array, *, kappa: Scalar = 1.0) -> Array:
-    """Quantile regression with a Huber-smoothed kink, for a value function that predicts a
-    distribution.
+    """Quantile regression with a Huber-smoothed kink, for a distributional value function.
 
         l = mean_i |tau_i - 1[u_i < 0]| huber(u_i; kappa) / kappa
         u_i = R - q_i,    tau_i = (i + 1/2) / n

@@ -113,7 +113,7 @@ def retrace(
       `[T, ...]` advantages, units of return; `A + V` is a target of the taken action's value, not
       of V.
 
-    Source: Munos et al. 2016, arXiv:1606.02647, eq. 3 and 4.
+    Source: Munos et al. 2016, arXiv:1606.02647, eq. 3.
     """
     chex.assert_equal_shape([log_ratio, reward, value, next_value, terminated, truncated])
     delta = reward + discount(gamma, terminated) * next_value - value

@@ -47,8 +47,7 @@ def gae(
     """
     chex.assert_equal_shape([reward, value, next_value, terminated, truncated])
     delta = reward + discount(gamma, terminated) * next_value - value
-    # A time limit cuts the trace as well, but its value still counts: only `terminated` is
-    # absorbing.
+    # A time limit cuts the trace as well, but its value still counts: only death is absorbing.
     keep = discount(gamma, terminated | truncated) * lambda_
     return accumulate(delta, keep)
 
@@ -112,7 +111,7 @@ def n_step_return(
       terminated: `[T, ...]` bool: s_{t+1} is absorbing.
       truncated: `[T, ...]` bool: a time limit ended the episode at s_{t+1}.
       gamma: discount in [0, 1], scalar or broadcastable to `reward`. May be traced.
-      n: number of rewards, at least 1.
+      n: number of rewards, at least 1. May be traced.
 
     Returns:
       `[T, ...]` returns, units of return.

@@ -24,7 +24,7 @@ def standardise(advantage: Array, *, min_std: Scalar = 1e-8) -> Array:
     Returns:
       `[...]` dimensionless.
 
-    Source: common practice; Andrychowicz et al. 2021, arXiv:2006.05990, section 3.
+    Source: common practice; Andrychowicz et al. 2021, arXiv:2006.05990.
     """
     centred = _centre(advantage)
     return centred / (_root_mean_square(centred) + min_std)
@@ -110,11 +110,11 @@ def leave_one_out(returns: Array) -> Array:
 def balanced_signs(advantage: Array, alpha: Scalar) -> Array:
     """Signs of the advantages, weighted so that the good and the bad set are averaged apart.
 
-        alpha N / N_good    where A >= 0
+        alpha N / N_good          where A >= 0
         -(1 - alpha) N / N_bad    where A < 0
 
-    Under a mean over the N samples, `policy_gradient` on it is `alpha mean_good log pi - (1 -
-    alpha) mean_bad log pi`.
+    The mean of `policy_gradient` on it is alpha times the mean log-probability of the good set
+    minus 1 - alpha times that of the bad one.
 
     Args:
       advantage: `[...]` of any scale: only its sign is used.
@@ -134,8 +134,7 @@ def balanced_signs(advantage: Array, alpha: Scalar) -> Array:
 
 
 def _centre(x: Array, axis: int | None = None) -> Array:
-    # Twice: the first mean rounds, which a division by a tiny deviation would blow up for a
-    # constant batch.
+    # Twice: the first mean rounds, and a constant batch would divide that by almost nothing.
     centred = x - x.mean(axis, keepdims=True)
     return centred - centred.mean(axis, keepdims=True)
 

@@ -81,7 +81,7 @@ def gradient_step(loss: Loss, optimiser: optax.GradientTransformation) -> Callab
         (total, info), gradient = jax.value_and_grad(loss, has_aux=True)(learner.params, minibatch)
         updates, opt_state = optimiser.update(gradient, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
-        info = {**info, "grad_norm": optax.global_norm(gradient), "finite": jnp.isfinite(total)}
+        info = {**info, "grad_norm": optax.tree.norm(gradient), "finite": jnp.isfinite(total)}
         return learner._replace(params=params, opt_state=opt_state), info
 
     return step

@@ -266,8 +266,8 @@ def ce_gppo(
         s = beta_high (1 + epsilon_high) / sg(r)    where A > 0 and r > 1 + epsilon_high
         s = 1                                       otherwise
 
-    Has the gradient of `ppo_clip_asymmetric` for both betas 0, and none that jumps for both betas
-    1.
+    Has the gradient of `ppo_clip_asymmetric` where both betas are 0; where both are 1 its slope is
+    continuous in r.
 
     Experimental: the default betas are those of an earlier method of the same group; the paper
     tunes them.

@@ -17,8 +17,7 @@ from rl_surrogates.types import Array, Scalar
 
 
 def spo(log_prob: Array, log_prob_old: Array, advantage: Array, *, epsilon: Scalar = 0.2) -> Array:
-    """Simple policy optimisation: a quadratic drift with its optimum at the edge of the trusted
-    range.
+    """Simple policy optimisation: a quadratic drift, best at the edge of the trusted range.
 
         l = r A - |A| (r - 1)^2 / (2 epsilon),    r = pi(a|s) / pi_old(a|s)
 
@@ -51,8 +50,7 @@ def dpo(
     alpha: Scalar = 2.0,
     beta: Scalar = 0.6,
 ) -> Array:
-    """Discovered policy optimisation: a drift found by meta-learning and written down in closed
-    form.
+    """Discovered policy optimisation: a drift found by meta-learning, in closed form.
 
         l = r A - relu(u - alpha tanh(u / alpha))    where A >= 0,    u = (r - 1) A
         l = r A - relu(v - beta tanh(v / beta))      where A < 0,     v = A log r
@@ -86,14 +84,13 @@ def dpo(
 def simple_quadratic(
     log_prob: Array, log_prob_old: Array, advantage: Array, *, epsilon: Scalar = 0.2
 ) -> Array:
-    """Regression of the ratio on the edge of the trusted range; only the sign of the advantage
-    counts.
+    """Regression of the ratio on the edge of the trusted range, chosen by the sign of A alone.
 
         l = -(r - 1 - sign(A) epsilon)^2,    r = pi(a|s) / pi_old(a|s)
 
     Has the optimum of `spo` and its gradient times `2 epsilon / |A|`: the ablation that shows why
-    the size of the advantage must stay in the slope. Not first order: at r = 1 the slope is `2
-    epsilon sign(A)`.
+    the size of the advantage must stay in the slope. Not first order: the slope at r = 1 is
+    `2 epsilon sign(A)`.
 
     Args:
       log_prob: `[...]` of the policy being improved, nats.

@@ -4,8 +4,7 @@
 
 The ratio makes a surrogate that stays meaningful when data are reused: it is the expectation under
 the policy being improved. Its price is variance, `E_old[r^2] = 1 + chi^2(new||old)`, hence the
-truncated forms of this file: they cap the weight but, unlike clipping, take no sample's gradient
-away.
+truncated forms of this file: they cap the weight but, unlike clipping, spare every gradient.
 """
 
 import jax
@@ -38,8 +37,7 @@ def importance_ratio(log_prob: Array, log_prob_old: Array) -> Array:
 
 
 def importance_sampled(log_prob: Array, log_prob_old: Array, advantage: Array) -> Array:
-    """Conservative policy iteration surrogate: the advantage under the new policy, states of the
-    old.
+    """Conservative policy iteration surrogate: new actions, judged at the states of the old policy.
 
         l = r A,    r = pi(a|s) / pi_old(a|s)
 
@@ -116,7 +114,7 @@ def cispo(
     Returns:
       `[...]` objective per sample, to be maximised. Not reduced: average or mask it outside.
 
-    Source: MiniMax-M1 2025, arXiv:2506.13585, eq. 4.
+    Source: MiniMax-M1 2025, arXiv:2506.13585, section 3.1.
     """
     ratio = importance_ratio(log_prob, log_prob_old)
     weight = jax.lax.stop_gradient(jnp.clip(ratio, 1.0 - epsilon_low, 1.0 + epsilon_high))
@@ -126,14 +124,13 @@ def cispo(
 def topr(
     log_prob: Array, log_prob_old: Array, advantage: Array, *, max_ratio: Scalar = 1.0
 ) -> Array:
-    """Tapered off-policy reinforce: good samples count in full, bad ones as much as their truncated
-    ratio.
+    """Tapered off-policy reinforce: good samples in full, bad ones by their truncated ratio.
 
         l = A log pi(a|s)                          where A >= 0
         l = sg(min(r, max_ratio)) A log pi(a|s)    where A < 0,    r = pi(a|s) / pi_old(a|s)
 
-    Has the gradient of `policy_gradient` for A >= 0 and of `truncated_importance_sampled` for A <
-    0, so that an action which the policy has already given up is not pushed further. The value has
+    Has the gradient of `policy_gradient` where A >= 0 and of `truncated_importance_sampled`
+    elsewhere, so that an action which the policy has given up is not pushed further. The value has
     no meaning; only the gradient counts.
 
     Args:
@@ -145,7 +142,7 @@ def topr(
     Returns:
       `[...]` objective per sample, to be maximised. Not reduced: average or mask it outside.
 
-    Source: Le Roux et al. 2025, arXiv:2503.14286, eq. 4 with the positive part untruncated.
+    Source: Le Roux et al. 2025, arXiv:2503.14286.
     """
     ratio = importance_ratio(log_prob, log_prob_old)
     advantage = as_data(advantage, log_prob)
@@ -163,17 +160,15 @@ def vespo(
     k_negative: Scalar = 3.0,
     lambda_negative: Scalar = 2.0,
 ) -> Array:
-    """Policy gradient whose weight follows a gamma-shaped bump over the ratio, one bump per sign of
-    A.
+    """Policy gradient weighted by a gamma-shaped bump over the ratio, one bump per sign of A.
 
         l = sg(phi) A log pi(a|s),    phi = r^k exp(lambda (1 - r)),    r = pi(a|s) / pi_old(a|s)
 
-    phi(1) = 1 and phi vanishes for r -> 0 (k > 0) and r -> infinity (lambda > 0). k = 1, lambda = 0
-    has the gradient of `importance_sampled`; k = lambda = 0 that of `policy_gradient`. The value
-    has no meaning.
+    phi(1) = 1 and phi vanishes for r -> 0 (k > 0) and r -> infinity (lambda > 0). Has the gradient
+    of `importance_sampled` for k = 1, lambda = 0 and of `policy_gradient` for k = lambda = 0. The
+    value has no meaning; only the gradient counts.
 
-    Experimental: the paper weighs a whole sequence by its ratio; here one step is weighed by its
-    own.
+    Experimental: the paper weighs a whole sequence by its ratio, here each step by its own.
 
     Args:
       log_prob: `[...]` of the policy being improved, nats.

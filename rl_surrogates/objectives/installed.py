@@ -1,5 +1,4 @@
-"""Objectives that other installed packages offer, by an entry point in the group
-`rl_surrogates.objectives`.
+"""Objectives that other installed packages offer, as entry points.
 
 An entry point names a function (see `from_function`) or an `Objective`. Text from a config is only
 ever compared with the names of entry points; it is never imported.

@@ -1,5 +1,4 @@
-"""Clipped surrogates whose range is a divergence: a sample lets go when its *state* has moved too
-far.
+"""Clipped surrogates whose range is a divergence: has the *state* of a sample moved too far?
 
 A ratio inside the range says little about the other actions of the same state. These rows watch the
 KL instead, or derive the range of the ratio from one.
@@ -58,8 +57,7 @@ def tr_ppo_rollback(
     delta: Scalar = 0.03,
     alpha: Scalar = 0.05,
 ) -> Array:
-    """Trust-region PPO with rollback: a sample that has won turns round where the KL is out of
-    range.
+    """Trust-region PPO with rollback: a sample that has won turns round where the KL is too large.
 
         l = -alpha r A    where KL(old||new) >= delta and r A >= A,    r = pi(a|s) / pi_old(a|s)
         l = r A           otherwise
@@ -98,8 +96,7 @@ def truly_ppo(
     delta: Scalar = 0.03,
     alpha: Scalar = 5.0,
 ) -> Array:
-    """Ratio surrogate that pays for the KL only where the state is out of range and the sample has
-    won.
+    """Ratio surrogate that pays for a KL out of range, and only where the sample has won.
 
         l = r A - alpha KL(old||new)    where KL(old||new) >= delta and r A > A
         l = r A                         otherwise,    r = pi(a|s) / pi_old(a|s)
@@ -179,8 +176,8 @@ def trgppo(
     `ppo_clip` for delta = 0, and in the limit o -> 1. Discrete actions only: o must be a
     probability.
 
-    Experimental: the default delta and the outer minimum and maximum are our reading; continuous
-    actions, which the paper treats apart, are undefined here.
+    Experimental: the default delta and the outer minimum and maximum are our reading; the released
+    code runs on continuous actions only, which are undefined here.
 
     Args:
       log_prob: `[...]` of the policy being improved, nats.

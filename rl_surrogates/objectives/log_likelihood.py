@@ -63,8 +63,7 @@ def log_clip(
     """
     d = log_ratio(log_prob, log_prob_old)
     advantage = as_data(advantage, log_prob)
-    # An epsilon of 1 or more trusts every ratio below 1: the bound is log 0, not the log of a
-    # negative number.
+    # An epsilon of 1 or more trusts every ratio below 1: the bound is log 0, never NaN.
     low = jnp.log(jnp.maximum(1.0 - epsilon, 0.0))
     high = jnp.log1p(epsilon)
     return jnp.minimum(advantage * d, advantage * jnp.clip(d, low, high))
@@ -105,8 +104,7 @@ def smdpo(
     *,
     inverse_step: Scalar = 1.0,
 ) -> Array:
-    """Mirror descent in the logits of a softmax policy: log-ratio surrogate with its own
-    divergence.
+    """Mirror descent in the logits of a softmax policy: the log-ratio with its own divergence.
 
         l = A d - inverse_step KL(old||new),    d = log pi(a|s) - log pi_old(a|s)
 

@@ -8,40 +8,13 @@ documentation are read from here.
 import difflib
 import inspect
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from rl_surrogates.objectives.inputs import INPUTS
-from rl_surrogates.objectives.ranges import Rule
+from rl_surrogates.objectives.ranges import Range, Rule
 from rl_surrogates.types import Array
-
-
-class Interval(NamedTuple):
-    """The legal values of a coefficient, read from text such as `(0, 1]` or `[0, inf)`."""
-
-    text: str
-    low: float
-    high: float
-
-    @classmethod
-    def parse(cls, text: str) -> "Interval":
-        """Reads `[` and `]` as ends that belong to the interval, `(` and `)` as ends that do not.
-
-        Raises:
-          ValueError: the text is not an interval.
-        """
-        match = re.fullmatch(r"[(\[]\s*([^,\s]+)\s*,\s*([^,\s]+)\s*[)\]]", text)
-        if match is None:
-            raise ValueError(f"{text!r} is not an interval; write it like '(0, 1]' or '[0, inf)'")
-        return cls(text, float(match[1]), float(match[2]))
-
-    def __contains__(self, value: float) -> bool:
-        """Whether a finite number lies in the interval."""
-        above = value >= self.low if self.text[0] == "[" else value > self.low
-        below = value <= self.high if self.text[-1] == "]" else value < self.high
-        return above and below
 
 
 @dataclass(frozen=True)
@@ -49,9 +22,8 @@ class Objective:
     """One objective and its declared properties, which the contract tests assert."""
 
     fn: Callable[..., Array]  # arrays [...] -> [...], to maximise
-    # None: not declared.
-    first_order: bool | None  # the slope in log_prob at ratio 1 is the advantage
-    scale_free: bool | None  # homogeneous in the advantage
+    first_order: bool | None  # the slope in log_prob at ratio 1 is A; None: not declared
+    scale_free: bool | None  # homogeneous in the advantage; None: not declared
     source: str
     actions: Literal["any", "discrete"] = "any"
     ranges: Mapping[str, str] = field(default_factory=dict)  # coefficient -> interval
@@ -95,12 +67,12 @@ class Objective:
     def _complaint(self, name: str, value: object, known: Mapping[str, float]) -> str | None:
         if name not in known:
             return f"unknown coefficient of {_name(self.fn)}; {nearest(name, known)}"
-        default = f"the default is {known[name]}"
-        if not _is_number(value):
+        default, number = f"the default is {known[name]}", _as_number(value)
+        if number is None:
             return f"{value!r} is not a number; {default}"
-        if not math.isfinite(float(value)):
-            return f"{value} is not finite; {default}"
-        if name in self.ranges and float(value) not in Interval.parse(self.ranges[name]):
+        if not math.isfinite(number):
+            return f"{number} is not finite; {default}"
+        if name in self.ranges and number not in Range.parse(self.ranges[name]):
             return f"{value} is outside {self.ranges[name]}; {default}"
         return None
 
@@ -158,7 +130,7 @@ def _complaint(parameter: inspect.Parameter) -> str | None:
         return f"{name} is an input; write it before the `*`"
     if default is parameter.empty:
         return f"coefficient {name} has no default; write {name}=<number>"
-    if not _is_number(default):
+    if _as_number(default) is None:
         return f"coefficient {name} has the default {default!r}; it must be a number"
     return None
 
@@ -167,11 +139,16 @@ def _parameters(fn: Callable[..., Array]) -> tuple[inspect.Parameter, ...]:
     return tuple(inspect.signature(fn).parameters.values())
 
 
-def _is_number(value: object) -> bool:
-    """Whether it is one number: not a flag, not text, not an array of several."""
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
-        return False
-    return getattr(value, "ndim", 0) == 0
+def _as_number(value: object) -> float | None:
+    """The value as a float, or None where it is a flag, text, or an array of several."""
+    if isinstance(value, bool | str | bytes):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return None
 
 
 def _name(fn: Callable[..., Array]) -> str:

@@ -29,8 +29,8 @@ def kl_penalty(
 
         l = r A - beta KL(old||new),    r = pi(a|s) / pi_old(a|s)
 
-    Equals `importance_sampled` for beta = 0. At one state the maximiser is `beta pi_old / (lambda -
-    A)`, with lambda set by normalisation.
+    Equals `importance_sampled` for beta = 0. At one state the maximiser is
+    `beta pi_old / (lambda - A)`, with lambda set by normalisation.
 
     Args:
       log_prob: `[...]` of the policy being improved, nats.

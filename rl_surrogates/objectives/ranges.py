@@ -1,12 +1,13 @@
-"""Which coefficients are legal? Intervals by coefficient, and the rules that an interval cannot
-say.
+"""Which coefficients are legal? Intervals, and the rules that an interval cannot say.
 
 Checked before anything is traced (`Objective.validate`), never inside an objective: there a
 coefficient may be a tracer, and limits such as an infinite epsilon are how the rows are compared
 with each other.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 Rule = Callable[[Mapping[str, float]], str | None]  # all coefficients -> "name: complaint", or None
 
@@ -26,6 +27,32 @@ VESPO = {
     "k_negative": "[0, 4]",
     "lambda_negative": "[0, 50]",
 }
+
+
+class Range(NamedTuple):
+    """The legal values of a coefficient, read from text such as `(0, 1]` or `[0, inf)`."""
+
+    text: str
+    low: float
+    high: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Range":
+        """Reads `[` and `]` as ends that belong to the interval, `(` and `)` as ends that do not.
+
+        Raises:
+          ValueError: the text is not an interval.
+        """
+        match = re.fullmatch(r"[(\[]\s*([^,\s]+)\s*,\s*([^,\s]+)\s*[)\]]", text)
+        if match is None:
+            raise ValueError(f"{text!r} is not an interval; write it like '(0, 1]' or '[0, inf)'")
+        return cls(text, float(match[1]), float(match[2]))
+
+    def __contains__(self, value: float) -> bool:
+        """Whether a finite number lies in the interval."""
+        above = value >= self.low if self.text[0] == "[" else value > self.low
+        below = value <= self.high if self.text[-1] == "]" else value < self.high
+        return above and below
 
 
 def dual_above_clip(c: Mapping[str, float]) -> str | None:

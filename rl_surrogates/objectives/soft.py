@@ -23,8 +23,7 @@ def sapo(
     tau_positive: Scalar = 1.0,
     tau_negative: Scalar = 1.05,
 ) -> Array:
-    """Soft adaptive policy optimisation: a sigmoid gate with a temperature per sign of the
-    advantage.
+    """Soft adaptive policy optimisation: a sigmoid gate, one temperature per sign of A.
 
         l = (4 / tau) sigmoid(tau (r - 1)) A,    r = pi(a|s) / pi_old(a|s)
         tau = tau_positive where A > 0, tau_negative otherwise

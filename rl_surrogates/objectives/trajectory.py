@@ -1,5 +1,4 @@
-"""Trajectory-level surrogates: what is a whole trajectory of the old policy worth under the new
-one?
+"""Trajectory-level surrogates: what is a trajectory of the old policy worth under the new one?
 
 Not rows of the table: they weigh a trajectory, not a sample. Their weights are products of ratios,
 so their variance grows exponentially with the length; `divergences.effective_sample_size` of the
@@ -33,8 +32,7 @@ def ordinary_importance_sampling(log_weight: Array, returns: Array) -> Array:
 
 
 def weighted_importance_sampling(log_weight: Array, returns: Array) -> Array:
-    """Self-normalised estimate of the new policy's return: biased, consistent, never outside the
-    data.
+    """Self-normalised estimate of the new policy's return: biased, consistent, within the data.
 
         WIS = sum_i w_i G_i / sum_i w_i,    w_i = exp(sum_t d_t)
 
@@ -54,13 +52,11 @@ def weighted_importance_sampling(log_weight: Array, returns: Array) -> Array:
 
 
 def per_decision_importance_sampling(log_ratio: Array, reward: Array, *, gamma: Scalar) -> Array:
-    """Unbiased estimate of the new policy's return that weighs a reward only by the actions before
-    it.
+    """Unbiased estimate of the new policy's return: a reward is weighed by the actions before it.
 
         PDIS = mean_i sum_t gamma^t exp(d_0 + ... + d_t) r_{t+1}
 
-    Equals `ordinary_importance_sampling` of the discounted return where only the last reward is not
-    zero.
+    Equals `ordinary_importance_sampling` where only the last reward is not zero.
 
     Args:
       log_ratio: `[T, ..., n]` d_t of each step of each trajectory, nats; 0 after its end.
@@ -70,7 +66,7 @@ def per_decision_importance_sampling(log_ratio: Array, reward: Array, *, gamma: 
     Returns:
       `[...]` units of return, summed over the first axis, averaged over the last.
 
-    Source: Precup, Sutton & Singh 2000, section 3.
+    Source: Precup, Sutton & Singh 2000.
     """
     check_shapes(log_ratio=log_ratio, reward=reward)
     log_weight = jnp.cumsum(log_ratio, axis=0)

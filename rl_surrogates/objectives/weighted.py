@@ -44,8 +44,7 @@ def awr(
 
 
 def crr_binary(log_prob: Array, advantage: Array) -> Array:
-    """Critic-regularised regression with the indicator as weight: imitate what was better than
-    expected.
+    """Binary critic-regularised regression: imitate what was better than expected.
 
         l = 1[A > 0] log pi(a|s)
 
@@ -58,7 +57,7 @@ def crr_binary(log_prob: Array, advantage: Array) -> Array:
     Returns:
       `[...]` objective per sample, to be maximised. Not reduced: average or mask it outside.
 
-    Source: Wang et al. 2020, arXiv:2006.15134, binary form.
+    Source: Wang et al. 2020, arXiv:2006.15134, binary weights.
     """
     return jnp.where(as_data(advantage, log_prob) > 0.0, log_prob, 0.0)
 

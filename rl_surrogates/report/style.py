@@ -121,10 +121,9 @@ def svg(name: str, draw: Callable[[Figure], None], height: float) -> str:
     buffer = io.BytesIO()
     with drawn(height) as figure, mpl.rc_context({"svg.hashsalt": name}):
         draw(figure)
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=nothing)
+        figure.savefig(buffer, format="svg")
     drawing = buffer.getvalue().decode("utf-8")
     drawing = drawing[drawing.index("<svg") :]
-    drawing = re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, flags=re.DOTALL)  # holds a date
     drawing = re.sub(r'\bid="', f'id="{name}-', drawing)
     return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", drawing)

@@ -72,9 +72,7 @@ def to_table(table: str, content: Content) -> pa.Table:
 def to_bytes(table: pa.Table) -> bytes:
     """Parquet; equal tables give equal bytes."""
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.replace_schema_metadata(None), sink, compression="zstd", store_schema=False
-    )
+    pq.write_table(table, sink, compression="zstd", store_schema=False)
     return sink.getvalue().to_pybytes()
 
 
