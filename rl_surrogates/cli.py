@@ -84,7 +84,7 @@ class Plan:
         files, overrides = split(self.inputs)
         for question in [load_question(file, overrides) for file in files]:
             sweep.check_size(question, self.yes)
-            screen.show_plan(sweep.make_plan(question))
+            screen.show_plan(sweep.make_plan(question, sweep.use_every_core()))
         return DONE
 
 
@@ -157,7 +157,7 @@ def answer(questions: list[Question], how: Sweep | Run, overrides: list[str]) ->
             sweep.check_size(question, how.yes)
             store.check_writable(how.out, question.name)
         for question in questions:
-            screen.show_plan(sweep.make_plan(question))
+            screen.show_plan(sweep.make_plan(question, sweep.use_every_core()))
             results = sweep.run_sweep(
                 question, out=how.out, overrides=overrides, allow_large=True, strict=how.strict
             )

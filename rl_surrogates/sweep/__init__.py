@@ -4,6 +4,7 @@
 """
 
 from rl_surrogates.sweep.engine import check_size, run_sweep
+from rl_surrogates.sweep.lanes import use_every_core
 from rl_surrogates.sweep.plan import Plan, make_plan
 
-__all__ = ["Plan", "check_size", "make_plan", "run_sweep"]
+__all__ = ["Plan", "check_size", "make_plan", "run_sweep", "use_every_core"]

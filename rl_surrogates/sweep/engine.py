@@ -7,12 +7,10 @@ Interrupting loses the item that is running, and nothing else.
 import os
 from collections.abc import Sequence
 
-import jax
-
 from rl_surrogates import store
 from rl_surrogates.config import ConfigError, Problem, Question, load_question
 from rl_surrogates.sweep.item import run_item
-from rl_surrogates.sweep.lanes import Lanes
+from rl_surrogates.sweep.lanes import Lanes, use_every_core
 from rl_surrogates.sweep.plan import Plan, make_plan
 from rl_surrogates.sweep.progress import Progress
 
@@ -44,7 +42,7 @@ def run_sweep(
         question = load_question(question, overrides)
     check_size(question, allow_large)
     store.check_writable(out, question.name)
-    plan = make_plan(question, jax.local_device_count())
+    plan = make_plan(question, use_every_core())
     check_programs(plan)
     opened = store.Store.open(
         out, question.name, plan.as_json(), store.collect_provenance(overrides)

@@ -104,7 +104,7 @@ def _run_row(
         "status": "done" if diverged_at is None else "diverged",
         "diverged_at": diverged_at,
         "wall_s": wall,
-        "device": jax.devices()[0].device_kind,
+        "device": f"{jax.local_device_count()} x {jax.devices()[0].device_kind}",
     }
 
 

@@ -1,18 +1,24 @@
 """How do many runs become one program, and how is it spread over the devices?
 
 A lane is one run: a key, its hypers, its state. `Lanes` compiles a `training.Program` over a
-leading axis `L` of lanes, `vmap`ped on each device and sharded over all of them (on a CPU, over
-virtual devices, one per core). No value crosses lanes, so one that diverges changes no bit of its
-neighbours.
+leading axis `L` of lanes, `vmap`ped on each device and sharded over all of them. No value crosses
+lanes, so one that diverges changes no bit of its neighbours.
+
+One CPU device computes these small programs on one core, so `use_every_core` asks jax for a virtual
+device per core. Their executions share a pool of threads, and one of them may wait for another task
+of the pool: with as many threads as devices that is a deadlock (seen with jax 0.10.2, in the QR
+factorisation of the initial parameters). Hence twice as many threads, and `init` on one device.
 """
 
+import contextlib
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from rl_surrogates import evaluation, objectives, training
 from rl_surrogates.config import Config
@@ -36,7 +42,7 @@ class Lanes:
         self.config = plan.config
         self.objectives = {name: objectives.find(name) for name in plan.objectives}
         self.program = training.make_program(plan.config, choice.one_of(self.objectives))
-        self._init = over_lanes(self._start, (LANES, LANES))
+        self._init = jax.jit(jax.vmap(self._start), compiler_options=compiler_options())
         self._advance = over_lanes(
             partial(self.program.advance, rows=ROWS), (LANES, LANES, SHARED), donate=(0,)
         )
@@ -49,7 +55,9 @@ class Lanes:
 
     def init(self, seeds: np.ndarray, hypers: Any) -> State:
         """States before the first update, from seeds `[L]`."""
-        return self._init(seeds, hypers)
+        return jax.device_put(
+            self._init(seeds, hypers), NamedSharding(mesh(), PartitionSpec("lanes"))
+        )
 
     def advance(self, state: State, hypers: Any, num_updates: int) -> tuple[State, Info]:
         """At most `ROWS` updates: metrics `[L, ROWS]`, first ones valid. `state` is consumed."""
@@ -86,14 +94,32 @@ def over_lanes(
     fn: Callable, axes: tuple[int | None, ...], donate: tuple[int, ...] = ()
 ) -> Callable:
     """`jit` of `fn` over lanes: `vmap`ped on each device, the lanes sharded over all devices."""
-    mesh = jax.make_mesh((jax.local_device_count(),), ("lanes",), axis_types=(AxisType.Auto,))
     specs = tuple(PartitionSpec() if axis is None else PartitionSpec("lanes") for axis in axes)
     sharded = jax.shard_map(
         jax.vmap(fn, in_axes=axes),
-        mesh=mesh,
+        mesh=mesh(),
         in_specs=specs,
         out_specs=PartitionSpec("lanes"),
         check_vma=False,
     )
-    options = CPU_OPTIONS if jax.default_backend() == "cpu" else None
-    return jax.jit(sharded, donate_argnums=donate, compiler_options=options)
+    return jax.jit(sharded, donate_argnums=donate, compiler_options=compiler_options())
+
+
+def mesh() -> Mesh:
+    """All devices of this process, in one axis of lanes."""
+    return jax.make_mesh((jax.local_device_count(),), ("lanes",), axis_types=(AxisType.Auto,))
+
+
+def compiler_options() -> dict[str, int] | None:
+    """On a CPU, less optimisation of what takes long to compile and no time to run."""
+    return CPU_OPTIONS if jax.default_backend() == "cpu" else None
+
+
+def use_every_core() -> int:
+    """One virtual CPU device per core, unless jax already runs; returns the number of devices."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    os.environ.setdefault("PJRT_NPROC", str(2 * (cores or 1)))
+    if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        with contextlib.suppress(RuntimeError):  # the backend has started: its devices stand
+            jax.config.update("jax_num_cpu_devices", cores)
+    return jax.local_device_count()
