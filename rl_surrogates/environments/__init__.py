@@ -101,13 +101,16 @@ def with_params(env: Environment, numbers: dict[str, Any]) -> Any:
     params = getattr(env, "default_params", None)
     for name in numbers:
         if not hasattr(params, name):
-            there = ", ".join(sorted(vars(params))) if hasattr(params, "__dict__") else "none"
+            fields = getattr(params, "_fields", None) or vars(params) if params else ()
+            there = ", ".join(sorted(fields)) or "none"
             raise ValueError(f"env.params.{name}: no such parameter; there are {there}")
     if not numbers:
         return params
     typed = {
         k: v if isinstance(getattr(params, k), float) else _as_int(v) for k, v in numbers.items()
     }
+    if hasattr(params, "_replace"):  # a NamedTuple
+        return params._replace(**typed)
     return dataclasses.replace(params, **typed)
 
 

@@ -20,6 +20,7 @@ from rl_surrogates.store import files, manifest, parquet
 from rl_surrogates.store.files import StoreError
 from rl_surrogates.store.writing import CONFIG, PLAN, PROVENANCE, config_digest, differing
 
+OUTCOME = ("wall_s", "device")  # the last columns of a runs table
 FINAL_SHARE = 0.05  # of the updates: what a score from the training curve averages over
 
 
@@ -153,7 +154,15 @@ class Results:
             frame["setting"] = configs.map(self._settings)
             frame = frame[frame["setting"].notna() & frame["run_id"].isin(self._planned)]
             frame["setting"] = frame["setting"].astype(np.int32)
+        frame = frame[self._columns(list(frame))]
         return frame.sort_values(["setting", "seed"], kind="stable", ignore_index=True)
+
+    def _columns(self, names: list[str]) -> list[str]:
+        """The config columns in the order of the plan, whichever item was committed first."""
+        settings = self.plan.get("settings", [])
+        paths = dict.fromkeys(path for setting in settings for path in setting["config"])
+        fixed = [name for name in names if name not in paths and name not in OUTCOME]
+        return [*fixed, *(p for p in paths if p in names), *(n for n in OUTCOME if n in names)]
 
     @cached_property
     def _planned(self) -> set[str]:

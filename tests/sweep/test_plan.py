@@ -1,0 +1,111 @@
+"""What a question comes to: programs, work items, names of runs. Nothing is compiled here."""
+
+import pytest
+
+from rl_surrogates.config import ConfigError
+from rl_surrogates.sweep import check_size, make_plan
+from rl_surrogates.sweep.plan import AUTO_LANES, run_id
+
+OBJECTIVES = ["policy_gradient", "importance_sampled", "ppo_clip", "spo"]
+RATES = [2.5e-4, 2.5e-3]
+
+
+@pytest.fixture
+def plan(ask):
+    axes = {
+        "objective.name": OBJECTIVES,
+        "ascent.num_epochs": [1, 4],
+        "ascent.learning_rate": RATES,
+    }
+    return make_plan(ask(axes))
+
+
+def test_objectives_and_rates_share_a_program_and_static_values_do_not(plan):
+    assert [p.config.ascent.num_epochs for p in plan.programs] == [1, 4]
+    assert all(set(program.objectives) == set(OBJECTIVES) for program in plan.programs)
+    assert [len(program.runs) for program in plan.programs] == [
+        16,
+        16,
+    ]  # 4 objectives 2 rates 2 seeds
+
+
+def test_every_run_is_in_exactly_one_work_item_of_its_own_program(plan):
+    placed = [run.run_id for item in plan.items() for run in item.runs]
+    assert sorted(placed) == sorted(run.run_id for run in plan.runs)
+    assert len(set(placed)) == len(placed) == 32
+    for item in plan.items():
+        assert set(item.runs) <= set(plan.programs[item.program].runs)
+        assert len(item.runs) <= item.width
+
+
+def test_finished_runs_are_left_out_and_the_width_stays(plan):
+    finished = {run.run_id for run in plan.programs[0].runs[:15]}
+    items = plan.items(finished)
+    assert [run.run_id for run in items[0].runs] == [plan.programs[0].runs[15].run_id]
+    assert {item.width for item in items} == {plan.width}
+    assert plan.items({run.run_id for run in plan.runs}) == []
+
+
+def test_all_seeds_of_all_settings_are_the_same(plan):
+    for setting in plan.settings:
+        assert [run.seed for run in plan.runs if run.setting == setting.index] == [0, 1]
+
+
+def test_a_run_is_named_by_its_config_and_seed_alone(ask):
+    def ids(**constants):
+        question = ask({"ascent.learning_rate": RATES}, **constants)
+        return {(run.setting, run.seed): run.run_id for run in make_plan(question).runs}
+
+    once = ids()
+    assert ids() == once
+    assert len(set(once.values())) == 4
+    for change in ({"ent_coef": 0.02}, {"ascent__num_epochs": 3}, {"objective__epsilon": 0.3}):
+        assert not set(ids(**change).values()) & set(once.values())
+    # A default that is written out is the same run.
+    assert ids(objective__epsilon=0.2) == once
+
+
+def test_one_changed_value_renames_the_runs_of_its_setting_only(ask):
+    before = make_plan(ask({"ascent.learning_rate": [1e-3, 2e-3]}))
+    after = make_plan(ask({"ascent.learning_rate": [1e-3, 3e-3]}))
+    kept = {run.run_id for run in before.runs} & {run.run_id for run in after.runs}
+    assert kept == {run.run_id for run in before.runs if run.setting == 0}
+
+
+def test_the_name_of_a_run_ignores_how_it_is_executed(ask):
+    setting = ask().settings()[0]
+    assert run_id(setting.config, 0) == run_id(setting.config, 0) != run_id(setting.config, 1)
+    wide = ask().model_copy(update={"execution": ask().execution.model_copy(update={"lanes": 4})})
+    assert {r.run_id for r in make_plan(wide).runs} == {r.run_id for r in make_plan(ask()).runs}
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_the_width_is_a_multiple_of_the_devices_and_never_wider_than_needed(ask, devices):
+    question = ask()
+    auto = question.execution.model_copy(update={"lanes": "auto"})
+    plan = make_plan(question.model_copy(update={"execution": auto}), devices)
+    assert plan.width % devices == 0
+    assert 4 <= plan.width < 4 + devices  # 4 runs
+    assert plan.width <= AUTO_LANES
+
+
+def test_steps_count_whole_updates_only(ask):
+    plan = make_plan(ask(total_timesteps=100))
+    assert plan.steps(plan.runs) == 4 * 96  # 100 is 6 updates of 2 x 8
+
+
+def test_an_absurd_number_of_runs_is_refused_unless_it_is_meant(ask):
+    question = ask().model_copy(update={"seeds": ask().seeds.model_copy(update={"count": 60_000})})
+    with pytest.raises(ConfigError, match="120000"):
+        check_size(question, allow_large=False)
+    check_size(question, allow_large=True)
+
+
+def test_the_stored_plan_says_every_setting_program_and_item(plan):
+    stored = plan.as_json()
+    assert len(stored["settings"]) == 16 and len(stored["programs"]) == 2
+    assert stored["axes"]["ascent.learning_rate"] == RATES
+    assert stored["settings"][0]["config"]["ascent.learning_rate"] in RATES
+    assert [one["runs"] for one in stored["items"]] == [
+        [run.run_id for run in item.runs] for item in plan.items()
+    ]

@@ -1,0 +1,134 @@
+"""Environments by name, by object, and with other numbers; time limits told from death."""
+
+import re
+from typing import Any, NamedTuple
+
+import gymnax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rl_surrogates import environments
+from tests.probes import Probe
+
+
+@pytest.fixture(scope="module")
+def cartpole():
+    return environments.make("CartPole-v1")
+
+
+def test_a_name_may_say_its_package(cartpole):
+    prefixed = environments.make("gymnax:CartPole-v1")
+    assert type(prefixed.wrapped) is type(cartpole.wrapped)
+    assert environments.known("gymnax:CartPole-v1") and environments.known("CartPole-v1")
+    assert not environments.known("brax:CartPole-v1")
+
+
+@pytest.mark.parametrize("name", ["CartPole-v2", "cartpole", ""])
+def test_an_unknown_name_is_refused_with_the_nearest_ones(name):
+    assert not environments.known(name)
+    with pytest.raises(ValueError, match=re.escape(repr(name))) as caught:
+        environments.make(name)
+    assert ("CartPole-v1" in str(caught.value)) == (name != "")
+
+
+def test_an_action_space_without_a_policy_is_refused():
+    with pytest.raises(ValueError, match="Discrete"):
+        environments.make("Pendulum-v1")
+
+
+def run(env, params, steps):
+    """Actions 0 from one reset: observations and what each step returned, `[T, ...]`."""
+
+    @jax.jit
+    def unrolled(key):
+        def step(carry, key):
+            observation, state = carry
+            found = env.step(key, state, jnp.int32(0), params)
+            return found[:2], (observation, *found)
+
+        return jax.lax.scan(step, env.reset(key, params), jax.random.split(key, steps))[1]
+
+    return unrolled(jax.random.key(0))
+
+
+def test_a_time_limit_is_truncation_and_the_true_successor_is_kept(cartpole):
+    params = environments.with_params(cartpole, {"max_steps_in_episode": 3.0})
+    _, after, _, reward, terminated, truncated, info = run(cartpole, params, 7)
+    assert truncated.tolist() == [0, 0, 1, 0, 0, 1, 0] and not terminated.any()
+    assert reward.tolist() == [1.0] * 7
+    final = info["final_observation"]
+    assert np.abs(final[2] - after[2]).max() > 0.1  # the push to the left is felt by step 3
+    assert np.abs(after[2]).max() <= 0.05  # a fresh cart
+    np.testing.assert_allclose(final[:2], after[:2])
+
+
+def test_falling_over_is_termination(cartpole):
+    _, after, _, _, terminated, truncated, info = run(cartpole, cartpole.default_params, 20)
+    assert terminated.any() and not truncated.any()
+    fallen = int(np.argmax(terminated))
+    assert abs(float(info["final_observation"][fallen, 2])) > 0.2  # radians
+    assert np.abs(after[fallen]).max() <= 0.05
+
+
+def test_numbers_of_an_environment_may_be_replaced_and_traced(cartpole):
+    state = cartpole.reset(jax.random.key(0), cartpole.default_params)[1]
+
+    def velocity(force):
+        params = environments.with_params(cartpole, {"force_mag": force})
+        return cartpole.step(jax.random.key(0), state, jnp.int32(1), params)[0][1]
+
+    slopes = jax.jit(jax.vmap(velocity))(jnp.array([0.0, 10.0, 20.0]))
+    assert slopes[0] < slopes[1] < slopes[2]
+
+
+def test_a_whole_number_stays_whole(cartpole):
+    params = environments.with_params(cartpole, {"max_steps_in_episode": jnp.float32(200.0)})
+    assert params.max_steps_in_episode.dtype == jnp.int32 and params.max_steps_in_episode == 200
+    assert environments.max_episode_steps(cartpole, params) == 200
+    assert environments.with_params(cartpole, {"gravity": 5}).gravity == 5
+    assert environments.with_params(cartpole, {}) == cartpole.default_params
+
+
+def test_an_unknown_number_is_refused_with_those_that_there_are(cartpole):
+    with pytest.raises(ValueError, match=r"env\.params\.gravty.*gravity"):
+        environments.with_params(cartpole, {"gravty": 1.0})
+
+
+def test_an_object_that_follows_the_protocol_is_taken_as_it_is():
+    env = Probe()
+    assert environments.resolve(env) is env
+    assert environments.max_episode_steps(env, env.default_params) == 64
+
+
+def test_a_gymnax_environment_is_wrapped():
+    found = environments.resolve(gymnax.make("CartPole-v1")[0])
+    assert found.num_actions == 2 and found.default_params.gravity == pytest.approx(9.8)
+
+
+def test_an_object_that_does_not_say_how_many_actions_it_has_is_refused():
+    class Wrong:
+        default_params = None
+
+    with pytest.raises(ValueError, match="Wrong.*num_actions"):
+        environments.resolve(Wrong())
+
+
+class TupleParams(NamedTuple):
+    """Parameters need not be a dataclass: `types.Environment` asks for none."""
+
+    gravity: Any = 9.8
+
+
+def test_the_parameters_of_an_object_may_be_a_named_tuple():
+    env = Probe(default_params=TupleParams())
+    assert environments.with_params(env, {"gravity": 5.0}).gravity == 5.0
+
+
+def test_where_nobody_knows_a_limit_there_is_one_all_the_same():
+    class Endless:
+        num_actions = 2
+        default_params = None
+
+    assert environments.max_episode_steps(Endless(), None) == environments.MAX_EPISODE_STEPS
