@@ -1,0 +1,47 @@
+"""Which function maps an observation to a policy and a value?
+
+Flax modules behind one protocol (`types.Network`): parameters are a plain tree `{"policy": ...,
+"value": ...}`, and `network(params, observation, reset, carry) -> distribution, value, carry`
+serves recurrent and feed-forward networks alike. A *torso* (`torsos`) turns observations into
+features, a *head* (`heads`) features into a distribution or a value.
+"""
+
+import jax
+
+from rl_surrogates.networks.feed_forward import FeedForward
+from rl_surrogates.networks.heads import HEAD, CategoricalHead, ValueHead
+from rl_surrogates.networks.initialisers import orthogonal
+from rl_surrogates.networks.torsos import ACTIVATIONS, MLP
+
+__all__ = [
+    "ACTIVATIONS",
+    "HEAD",
+    "MLP",
+    "CategoricalHead",
+    "FeedForward",
+    "ValueHead",
+    "make",
+    "orthogonal",
+]
+
+
+def make(
+    *,
+    torso: str,
+    hidden: tuple[int, ...],
+    activation: str,
+    num_actions: int,
+    observation: jax.ShapeDtypeStruct,
+) -> FeedForward:
+    """The network for `num_actions` discrete actions and observations like `observation`.
+
+    Raises:
+      ValueError: no torso of that name.
+    """
+    if torso != "mlp":
+        raise ValueError(f"network.torso: {torso!r} is not a torso; use mlp")
+    return FeedForward(
+        torso=MLP(tuple(hidden), ACTIVATIONS[activation], event_rank=len(observation.shape)),
+        policy_head=CategoricalHead(num_actions),
+        value_head=ValueHead(),
+    )
