@@ -8,6 +8,7 @@ from rl_surrogates import environments, networks, objectives
 from rl_surrogates.ascent import ASCENTS, Ascent
 from rl_surrogates.config import CUSTOM, Config
 from rl_surrogates.objectives import Objective
+from rl_surrogates.spaces import Discrete
 from rl_surrogates.types import Network
 
 
@@ -15,12 +16,15 @@ def make_network(config: Config, env: Any = None) -> Network:
     """A config's network, with `policy(params, observation)` and `value(params, observation)`."""
     env = environments.make(config.env.name) if env is None else environments.resolve(env)
     params = environments.with_params(env, config.env.params)
+    space = environments.action_space(env, params)
+    if not isinstance(space, Discrete):
+        raise ValueError(f"env.name: the action space is {space}; no policy head fits it yet")
     observation, _ = jax.eval_shape(env.reset, jax.random.key(0), params)
     return networks.make(
         torso=config.network.torso,
         hidden=config.network.hidden,
         activation=config.network.activation,
-        num_actions=env.num_actions,
+        num_actions=space.n,
         observation=observation,
     )
 

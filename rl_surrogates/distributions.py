@@ -52,6 +52,10 @@ class Categorical(NamedTuple):
         """`[...]` int32, the most probable action (the first of several)."""
         return jnp.argmax(self.log_probs, axis=-1).astype(jnp.int32)
 
+    def action(self, sample: Array) -> Array:
+        """The sample itself."""
+        return sample
+
 
 class DiagonalGaussian(NamedTuple):
     """Independent normal components `N(mean, exp(log_std)^2)` along the last axis."""
@@ -84,3 +88,7 @@ class DiagonalGaussian(NamedTuple):
     def mode(self) -> Array:
         """`[..., A]` the mean."""
         return self.mean
+
+    def action(self, sample: Array) -> Array:
+        """The sample itself."""
+        return sample

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from rl_surrogates import environments, spaces
 from rl_surrogates.types import (
     Acting,
     Array,
@@ -80,12 +81,18 @@ def step(
     acting: Acting,
     choose: Callable[[Distribution, Array], Array],
 ) -> tuple[Acting, Transition]:
-    """One step of `B` environments with `action = choose(distribution, key)`; consumes `keys`."""
+    """One step of `B` environments with `action = choose(distribution, key)`; consumes `keys`.
+
+    The action is kept as it was drawn, with its log-probability; the environment is handed its
+    translation.
+    """
     distribution, _, carry = network(params, acting.observation, acting.reset, acting.carry)
     action = choose(distribution, keys.action)
+    space = environments.action_space(env, env_params)
+    handed = spaces.to_environment(space, distribution.action(action))
     observation, env_state, reward, terminated, truncated, info = jax.vmap(
         env.step, in_axes=(0, 0, 0, None)
-    )(keys.env, acting.env_state, action, env_params)
+    )(keys.env, acting.env_state, handed, env_params)
     reward = reward.astype(jnp.float32)
     terminated, truncated = terminated.astype(bool), truncated.astype(bool)
     ended = terminated | truncated

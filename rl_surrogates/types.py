@@ -34,6 +34,9 @@ class Distribution(Protocol):
     def mode(self) -> Array:
         """The most probable action."""
 
+    def action(self, sample: Array) -> Array:
+        """What a sample does in the units of the policy; the sample itself, mostly."""
+
 
 class Environment(Protocol):
     """One environment, without a batch axis: the six-value step of gymnax 1.0, which resets by
@@ -41,11 +44,14 @@ class Environment(Protocol):
 
     `step` returns `(observation, state, reward, terminated, truncated, info)`. Where the episode
     ended, `observation` and `state` already belong to the next one; `info["final_observation"]` is
-    the true successor, present on every step.
+    the true successor, present on every step. A user's own environment with discrete actions may
+    have `num_actions` instead of `action_space`.
     """
 
-    num_actions: int
     default_params: Any
+
+    def action_space(self, params: Any) -> Any:
+        """What actions it takes: one of `spaces`, or one of gymnax's."""
 
     def reset(self, key: Array, params: Any) -> tuple[Array, Any]:
         """Starts an episode: `(observation, state)`."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rl_surrogates import environments
+from rl_surrogates.spaces import Box, Discrete, MultiDiscrete
 from tests.probes import Probe
 
 
@@ -20,7 +21,7 @@ def cartpole():
 
 def test_a_name_may_say_its_package(cartpole):
     prefixed = environments.make("gymnax:CartPole-v1")
-    assert type(prefixed.wrapped) is type(cartpole.wrapped)
+    assert type(prefixed) is type(cartpole)
     assert environments.known("gymnax:CartPole-v1") and environments.known("CartPole-v1")
     assert not environments.known("brax:CartPole-v1")
 
@@ -33,9 +34,51 @@ def test_an_unknown_name_is_refused_with_the_nearest_ones(name):
     assert ("CartPole-v1" in str(caught.value)) == (name != "")
 
 
-def test_an_action_space_without_a_policy_is_refused():
-    with pytest.raises(ValueError, match="Discrete"):
-        environments.make("Pendulum-v1")
+@pytest.mark.parametrize(
+    "name, space",
+    [
+        ("CartPole-v1", Discrete(2)),
+        ("Pendulum-v1", Box(-2.0, 2.0, (1,))),
+        ("FourRooms-misc", Discrete(4)),
+    ],
+)
+def test_an_action_space_of_gymnax_is_one_of_ours(name, space):
+    env = environments.make(name)
+    assert environments.action_space(env, env.default_params) == space
+
+
+def test_the_bounds_of_an_action_follow_the_parameters_of_the_environment():
+    env = environments.make("Pendulum-v1")
+
+    def high(torque):
+        params = environments.with_params(env, {"max_torque": torque})
+        return environments.action_space(env, params).high
+
+    assert jax.jit(jax.vmap(high))(jnp.array([1.0, 3.0])).tolist() == [1.0, 3.0]
+
+
+def test_a_tuple_of_choices_is_a_space_of_several_factors():
+    choices = gymnax.environments.spaces.Tuple(
+        [gymnax.environments.spaces.Discrete(n) for n in (2, 3)]
+    )
+    env = Probe()
+    object.__setattr__(env, "action_space", lambda params: choices)
+    assert environments.action_space(env, None) == MultiDiscrete((2, 3))
+    object.__setattr__(env, "action_space", MultiDiscrete((4, 4)))  # not a function: as it is
+    assert environments.action_space(env, None) == MultiDiscrete((4, 4))
+
+
+def test_an_action_space_without_a_policy_is_refused_with_those_that_have_one():
+    env = Probe()
+    object.__setattr__(env, "action_space", lambda params: {"arm": Discrete(2)})
+    with pytest.raises(ValueError, match=r"arm.*Discrete\(n\), MultiDiscrete.*Box"):
+        environments.action_space(env, None)
+
+
+def test_an_observation_space_is_known_where_an_environment_says_it():
+    lake = environments.make("FrozenLake-misc")
+    assert environments.observation_space(lake, lake.default_params) == Discrete(16)
+    assert environments.observation_space(Probe(), None) is None
 
 
 def run(env, params, steps):
@@ -102,17 +145,21 @@ def test_an_object_that_follows_the_protocol_is_taken_as_it_is():
     assert environments.max_episode_steps(env, env.default_params) == 64
 
 
-def test_a_gymnax_environment_is_wrapped():
-    found = environments.resolve(gymnax.make("CartPole-v1")[0])
-    assert found.num_actions == 2 and found.default_params.gravity == pytest.approx(9.8)
+def test_a_gymnax_environment_is_taken_as_it_is():
+    env = gymnax.make("CartPole-v1")[0]
+    assert environments.resolve(env) is env
 
 
-def test_an_object_that_does_not_say_how_many_actions_it_has_is_refused():
-    class Wrong:
-        default_params = None
+def test_how_many_actions_there_are_is_enough_to_say():
+    assert environments.action_space(Probe(num_actions=5), None) == Discrete(5)
 
-    with pytest.raises(ValueError, match="Wrong.*num_actions"):
-        environments.resolve(Wrong())
+
+@pytest.mark.parametrize("lacks", ["reset", "step", "num_actions"])
+def test_an_object_that_lacks_a_part_is_refused_by_its_name(lacks):
+    has = {"reset": print, "step": print, "num_actions": 2}
+    wrong = type("Wrong", (), {name: value for name, value in has.items() if name != lacks})
+    with pytest.raises(ValueError, match=f"Wrong has no .*{lacks}"):
+        environments.resolve(wrong())
 
 
 class TupleParams(NamedTuple):

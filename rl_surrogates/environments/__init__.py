@@ -1,8 +1,8 @@
 """Where does experience come from?
 
-`make(name)` gives a `types.Environment` and its parameters: gymnax's environments by name,
-installed ones by entry point (group `rl_surrogates.environments`), a user's own object as it is.
-gymnax is imported here and nowhere else, and only when an environment is made.
+`make(name)` gives a `types.Environment`: gymnax's environments by name, installed ones by entry
+point (group `rl_surrogates.environments`). `resolve` takes a user's own object as it is. gymnax is
+imported here and nowhere else, and only when an environment is made.
 
 A time limit is not death: `truncated` ends the episode, `terminated` says that nothing follows.
 gymnax 1.0 tells the two apart and gives the true successor in `info["final_observation"]`; older
@@ -15,14 +15,17 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from rl_surrogates.environments.names import ENVIRONMENT_NAMES, GROUP, PREFIX, known, names
-from rl_surrogates.types import Array, Environment
+from rl_surrogates.environments.translate import action_space, observation_space
+from rl_surrogates.types import Environment
 
 __all__ = [
     "ENVIRONMENT_NAMES",
+    "action_space",
     "known",
     "make",
     "max_episode_steps",
     "names",
+    "observation_space",
     "resolve",
     "with_params",
 ]
@@ -30,37 +33,11 @@ __all__ = [
 MAX_EPISODE_STEPS = 10_000  # where neither the environment nor its parameters know a limit
 
 
-@dataclasses.dataclass(frozen=True)
-class GymnaxEnvironment:
-    """A gymnax environment with a discrete action space, as a `types.Environment`."""
-
-    wrapped: Any
-
-    @property
-    def default_params(self) -> Any:
-        """gymnax's own dataclass of parameters."""
-        return self.wrapped.default_params
-
-    @property
-    def num_actions(self) -> int:
-        """How many actions there are."""
-        return int(self.wrapped.action_space(self.default_params).n)
-
-    def reset(self, key: Array, params: Any) -> tuple[Array, Any]:
-        """Starts an episode."""
-        return self.wrapped.reset(key, params)
-
-    def step(self, key: Array, state: Any, action: Array, params: Any) -> tuple:
-        """Acts once; starts the next episode where this one ended."""
-        return self.wrapped.step(key, state, action, params)
-
-
 def make(name: str) -> Environment:
     """The environment of that name.
 
     Raises:
-      ValueError: no such name (the nearest ones are given), or an action space that no policy head
-      fits.
+      ValueError: no such name (the nearest ones are given).
     """
     bare = name.removeprefix(PREFIX)
     if bare in ENVIRONMENT_NAMES:
@@ -77,19 +54,21 @@ def make(name: str) -> Environment:
 
 
 def resolve(env: Any) -> Environment:
-    """Wraps a gymnax environment; a `types.Environment` stays itself."""
-    if hasattr(env, "num_actions") and not hasattr(env, "action_space"):
-        return env
-    if not hasattr(env, "action_space"):
+    """The environment itself, a gymnax one or a user's own, if it can be one.
+
+    Raises:
+      ValueError: an object that lacks a part of `types.Environment`, which is named.
+    """
+    kind = type(env).__name__
+    for name in ("reset", "step"):
+        if not callable(getattr(env, name, None)):
+            raise ValueError(f"{kind} has no {name}: an environment has reset and step")
+    if not (hasattr(env, "action_space") or hasattr(env, "num_actions")):
         raise ValueError(
-            f"{type(env).__name__} has no num_actions: an environment says how many actions it has"
+            f"{kind} has no action_space and no num_actions: an environment says what actions it "
+            "takes, by num_actions = n, or by action_space(params), which gives one of `spaces`"
         )
-    space = env.action_space(env.default_params)
-    if not hasattr(space, "n"):
-        raise ValueError(
-            f"{env.name}: its action space is {space}; the categorical policy needs Discrete(n)"
-        )
-    return GymnaxEnvironment(env)
+    return env
 
 
 def with_params(env: Environment, numbers: dict[str, Any]) -> Any:

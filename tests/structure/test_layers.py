@@ -14,7 +14,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 MODULES = [path for path in SOURCES if path != PACKAGE / "__init__.py"]
 
 LAYERS = [  # lowest first; a module imports its own row or a lower one
-    {"types"},
+    {"types", "spaces"},
     {"objectives", "divergences", "advantages", "value_losses", "solvers"},
     {"networks", "environments", "distributions"},
     {"rollout", "ascent", "diagnostics", "adaptation", "normalisation"},

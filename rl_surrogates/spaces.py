@@ -1,0 +1,67 @@
+"""Which actions does an environment take, and how does a policy's action become one of them?
+
+`Discrete(n)`, `MultiDiscrete(sizes)` and `Box(low, high, shape)` describe an action; networks read
+from them which head fits. A policy acts in its own units, in which [-1, 1] is the whole range of a
+bounded component: its log-probability is that of the sample that it drew. `to_environment`
+translates the sample on its way out, so scaling and clipping never touch a log-probability.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from rl_surrogates.types import Array, Scalar
+
+
+class Discrete(NamedTuple):
+    """One of the whole numbers 0 to n - 1."""
+
+    n: int
+
+
+class MultiDiscrete(NamedTuple):
+    """One whole number per factor: 0 to sizes[k] - 1 for factor k."""
+
+    sizes: tuple[int, ...]
+
+
+class Box(NamedTuple):
+    """Real numbers between `low` and `high`, which may be infinite, and traced."""
+
+    low: Array | Scalar  # broadcastable to shape, in units of the environment
+    high: Array | Scalar  # the same, > low
+    shape: tuple[int, ...] = (1,)
+
+    @property
+    def size(self) -> int:
+        """How many numbers an action has."""
+        return math.prod(self.shape)
+
+
+Space = Discrete | MultiDiscrete | Box
+
+
+def to_environment(space: Space, action: Array) -> Array:
+    """What the environment is handed for the policy's action.
+
+        clip(centre + half_range action, low, high)        in a bounded component of a Box
+
+    with centre 0 and half_range 1 where a bound is infinite. Whole numbers stay as they are.
+
+    Args:
+      space: the environment's, with the bounds of its present parameters.
+      action: `[..., A]` of the policy, A = `space.size`; whole numbers where the space is discrete.
+
+    Returns:
+      `[..., *space.shape]` in units of the environment, inside the bounds.
+    """
+    if not isinstance(space, Box):
+        return action
+    low, high = (jnp.asarray(bound, jnp.float32) for bound in (space.low, space.high))
+    bounded = jnp.isfinite(low) & jnp.isfinite(high)
+    # Infinite bounds are replaced before the arithmetic: inf - inf would be NaN.
+    half_range = jnp.where(bounded, 0.5 * (jnp.where(bounded, high - low, 2.0)), 1.0)
+    centre = jnp.where(bounded, 0.5 * (jnp.where(bounded, high + low, 0.0)), 0.0)
+    action = action.reshape(*action.shape[:-1], *space.shape)
+    return jnp.clip(centre + half_range * action, low, high)
