@@ -5,11 +5,11 @@ from typing import Any
 import jax
 
 from rl_surrogates import environments, networks, objectives
-from rl_surrogates.ascent import ASCENTS, Ascent
+from rl_surrogates.ascent import ASCENTS
 from rl_surrogates.config import CUSTOM, Config
 from rl_surrogates.objectives import Objective
 from rl_surrogates.spaces import Discrete
-from rl_surrogates.types import Network
+from rl_surrogates.types import Ascent, Network
 
 
 def make_network(config: Config, env: Any = None) -> Network:

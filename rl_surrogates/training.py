@@ -29,18 +29,19 @@ from rl_surrogates import (
     rollout,
     value_losses,
 )
-from rl_surrogates.ascent import Ascent
 from rl_surrogates.config import Config
 from rl_surrogates.objectives import Objective, choice
 from rl_surrogates.types import (
     Acting,
     Array,
+    Ascent,
     Batch,
     Environment,
     Info,
     Learner,
     Network,
     Params,
+    Score,
     State,
     Transition,
 )
@@ -163,8 +164,8 @@ class Program:
 
     def score(
         self, params: Params, batch: Batch, *, hypers: Any, coefficients: dict[str, Array]
-    ) -> tuple[Array, Info]:
-        """The loss of one minibatch, to minimise, and its parts."""
+    ) -> Score:
+        """The losses of one minibatch; an ascent differentiates those that it needs."""
         if self.network.recurrent:
             batch = as_sequences(batch)  # time first again
         pi, value, _ = self.network.unroll(params, batch.observation, batch.reset, batch.carry)
@@ -172,13 +173,18 @@ class Program:
         surrogate = jnp.mean(self.surrogate(pi, log_prob, batch, coefficients))  # to maximise
         value_loss = jnp.mean(self.value_loss(value, batch, hypers.value_loss))
         entropy = jnp.mean(pi.entropy())
-        total = -surrogate + hypers.value_loss.coef * value_loss - hypers.ent_coef * entropy
-        return total, {
-            "policy_loss": -surrogate,
-            "value_loss": value_loss,
-            "entropy": entropy,
-            **diagnostics.policy_shift(log_prob, batch.log_prob_old),
-        }
+        return Score(
+            policy=-surrogate - hypers.ent_coef * entropy,
+            value=hypers.value_loss.coef * value_loss,
+            distribution=pi,
+            kl=jnp.mean(batch.distribution_old.kl(pi)),
+            info={
+                "policy_loss": -surrogate,
+                "value_loss": value_loss,
+                "entropy": entropy,
+                **diagnostics.policy_shift(log_prob, batch.log_prob_old),
+            },
+        )
 
     def surrogate(self, pi, log_prob: Array, batch: Batch, coefficients: dict[str, Array]) -> Array:
         """The objective per sample: it is handed what its signature asks for, by name."""

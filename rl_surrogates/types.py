@@ -5,7 +5,7 @@ seeds, `H` settings, `U` updates. A record is a NamedTuple: a pytree without reg
 fields say their shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -123,6 +123,34 @@ class Learner(NamedTuple):
     params: Params
     opt_state: Any
     update: Array  # [] int32: updates done, what annealing counts
+
+
+class Score(NamedTuple):
+    """What an ascent may minimise on some samples, and what it may watch.
+
+    One pass gives all of it. What an ascent does not use, the compiler drops.
+    """
+
+    policy: Array  # [] -(mean objective + ent_coef * mean entropy): reads the policy's parameters
+    value: Array  # [] value_loss.coef * mean value loss: reads those of the value function
+    distribution: Distribution  # pi at every sample
+    kl: Array  # [] mean KL(old || pi), exact, nats
+    info: Info  # scalars
+
+    @property
+    def total(self) -> Array:
+        """`[]` both losses, for an ascent that lowers them together."""
+        return self.policy + self.value
+
+
+Loss = Callable[[Params, Batch], Score]
+
+
+class Ascent(NamedTuple):
+    """How a learner is improved on one rollout: a pair of pure functions."""
+
+    init: Callable[[Params], Learner]
+    ascend: Callable[..., tuple[Learner, Info]]  # (key, loss, learner, batch, hypers)
 
 
 class Acting(NamedTuple):

@@ -15,7 +15,7 @@ from rl_surrogates.ascent.minibatch import deal, minibatch, optimiser, orders
 from rl_surrogates.config import Config
 from rl_surrogates.distributions import Categorical
 from rl_surrogates.objectives import choice, find
-from rl_surrogates.types import Batch
+from rl_surrogates.types import Batch, Score
 from tests.probes import Probe
 
 
@@ -31,7 +31,7 @@ def linear(params, batch):
     """A loss whose gradient in `w` is the mean of the samples, with what an ascent reports."""
     total = params["w"] * jnp.mean(batch.index.astype(jnp.float32))
     names = "policy_loss value_loss entropy approx_kl clip_fraction ratio_error".split()
-    return total, dict.fromkeys(names, total)
+    return Score(total, 0.0, (), 0.0, dict.fromkeys(names, total))
 
 
 @pytest.mark.parametrize("num_minibatches", [1, 3, 12])

@@ -181,7 +181,7 @@ def test_the_coefficient_of_a_function_comes_from_the_config_and_stays_traced():
         batch = program.judge(state, transitions, hypers)
         return program.score(
             state.learner.params, batch, hypers=hypers, coefficients=state.coefficients
-        )[1]["policy_loss"]
+        ).info["policy_loss"]
 
     assert float(loss(config.hypers().objective["slope"])) == -3.0
     assert float(loss(5.0)) == -5.0

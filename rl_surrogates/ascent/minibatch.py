@@ -12,25 +12,16 @@ Source: Schulman et al. 2017, arXiv:1707.06347, algorithm 1; Kingma & Ba 2015, a
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from rl_surrogates import adaptation
-from rl_surrogates.types import Array, Batch, Info, Learner, Params, Scalar
+from rl_surrogates.types import Array, Ascent, Batch, Info, Learner, Loss, Params, Scalar
 
 ADAM_EPSILON = 1e-5
-
-Loss = Callable[[Params, Batch], tuple[Array, Info]]  # to minimise; info: scalars of this minibatch
-
-
-class Ascent(NamedTuple):
-    """A pair of pure functions."""
-
-    init: Callable[[Params], Learner]
-    ascend: Callable[..., tuple[Learner, Info]]  # (key, loss, learner, batch, hypers)
 
 
 def minibatch(*, num_epochs: int, num_minibatches: int, anneal: bool, num_updates: int) -> Ascent:
@@ -77,8 +68,12 @@ def optimiser(learning_rate: Scalar, max_grad_norm: Scalar) -> optax.GradientTra
 def gradient_step(loss: Loss, optimiser: optax.GradientTransformation) -> Callable:
     """One step on one minibatch, a scan's body: `(learner, minibatch) -> (learner, info)`."""
 
+    def joint(params: Params, minibatch: Batch) -> tuple[Array, Info]:
+        score = loss(params, minibatch)
+        return score.total, score.info
+
     def step(learner: Learner, minibatch: Batch) -> tuple[Learner, Info]:
-        (total, info), gradient = jax.value_and_grad(loss, has_aux=True)(learner.params, minibatch)
+        (total, info), gradient = jax.value_and_grad(joint, has_aux=True)(learner.params, minibatch)
         updates, opt_state = optimiser.update(gradient, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
         info = {**info, "grad_norm": optax.tree.norm(gradient), "finite": jnp.isfinite(total)}
