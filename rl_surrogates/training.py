@@ -30,7 +30,7 @@ from rl_surrogates import (
     value_losses,
 )
 from rl_surrogates.config import Config
-from rl_surrogates.objectives import Objective, choice
+from rl_surrogates.objectives import Objective
 from rl_surrogates.types import (
     Acting,
     Array,
@@ -76,10 +76,12 @@ class Program:
             for name, value in hypers.objective.items()
             if name in self.objective.coefficients
         }
-        return State(key, acting, learner, coefficients)
+        path = getattr(self.config.adaptation, "coefficient", adaptation.OBJECTIVE)
+        return State(key, acting, learner, coefficients, adaptation.beside(path, hypers))
 
     def update(self, state: State, hypers: Any) -> tuple[State, Info]:
         """One update, in order."""
+        first, hypers = hypers, adaptation.current(hypers, state.adapted)
         key, key_act, key_ascend = jax.random.split(state.key, 3)
         acting, transitions = self.collect(key_act, state, hypers)  # 1 act
         batch = self.judge(state, transitions, hypers)  # 2 judge
@@ -87,10 +89,10 @@ class Program:
         learner, info = self.ascent.ascend(
             key_ascend, loss, state.learner, batch, hypers.ascent
         )  # 4 ascend
-        coefficients, adapted = self.adapt(state.coefficients, learner.params, batch, hypers)  # 5
+        coefficients, adapted, seen = self.adapt(state, learner, batch, first)  # 5 adapt
         return (
-            State(key, acting, learner, coefficients),
-            {**info, **adapted, **self.report(info, learner, batch, transitions)},  # 6 report
+            State(key, acting, learner, coefficients, adapted),
+            {**info, **seen, **self.report(info, learner, batch, transitions)},  # 6 report
         )
 
     def advance(
@@ -211,20 +213,27 @@ class Program:
         )
 
     def adapt(
-        self, coefficients: dict[str, Array], params: Params, batch: Batch, hypers: Any
-    ) -> tuple[dict[str, Array], Info]:
-        """The coefficients of the next update, from the KL over the whole batch after this one."""
-        if self.config.adaptation.name == "fixed":
-            return coefficients, {}
+        self, state: State, learner: Learner, batch: Batch, hypers: Any
+    ) -> tuple[dict[str, Array], dict[str, Array], Info]:
+        """The coefficients of the next update, what else moves, and the KL that was followed."""
+        settings, size = self.config.adaptation, self.config.num_envs * self.config.num_steps
+        if settings.name == "fixed":
+            return state.coefficients, state.adapted, {}
+        rule, numbers = adaptation.RULES[settings.name], getattr(hypers, "adaptation", None)
+        info = {"kl_old_new": self.kl_old_new(learner.params, batch)} if rule.follows_kl else {}
+        seen = adaptation.Seen(
+            info.get("kl_old_new"), learner.update, self.config.num_updates, size, numbers
+        )
+        moved = adaptation.adapt(
+            rule, settings.coefficient, state.coefficients, state.adapted, hypers, seen
+        )
+        return *moved, info
+
+    def kl_old_new(self, params: Params, batch: Batch) -> Array:
+        """`[]` mean exact KL(old || new) over a whole batch, nats."""
         batch = as_sequences(batch) if self.network.recurrent else batch
         pi, _, _ = self.network.unroll(params, batch.observation, batch.reset, batch.carry)
-        kl = jnp.mean(batch.distribution_old.kl(pi))
-        name = self.config.adaptation.coefficient.removeprefix("objective.")
-        moved = {
-            held: adaptation.adaptive_kl(coefficients[held], kl, target=hypers.adaptation.target)
-            for held in choice.held_names(name, coefficients)
-        }
-        return {**coefficients, **moved}, {"kl_old_new": kl}
+        return jnp.mean(batch.distribution_old.kl(pi))
 
     def report(self, info: Info, learner: Learner, batch: Batch, transitions: Transition) -> Info:
         """What the reader of this update needs beside what the ascent measured."""

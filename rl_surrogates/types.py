@@ -171,3 +171,4 @@ class State(NamedTuple):
     acting: Acting
     learner: Learner
     coefficients: dict[str, Array]  # of the objective, as adapted so far
+    adapted: dict[str, Array]  # what else an adaptation moves, by its dotted path among the hypers

@@ -11,10 +11,10 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from rl_surrogates.config import paths, wording
+from rl_surrogates.config.fields import Number, Section
 from rl_surrogates.config.loader import place
 from rl_surrogates.config.problems import Problem, show, suggest
 from rl_surrogates.config.reader import Node, located
-from rl_surrogates.config.schema import Number, Section
 from rl_surrogates.config.space import Group, Range, Row
 
 

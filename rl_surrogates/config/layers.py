@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from rl_surrogates import objectives
-from rl_surrogates.config import reader, schema, views
+from rl_surrogates.config import fields, reader, schema, views
 from rl_surrogates.config.problems import DOCUMENT, Problem, show
 from rl_surrogates.config.reader import Mark, Node, located
 
@@ -116,7 +116,7 @@ def variant_keys(section: str, name: object) -> frozenset[str] | None:
 def has_variants(section: str) -> bool:
     """Whether the section is told apart by `name`, with other keys for other names."""
     field = schema.Fields.model_fields.get(section)
-    one_of = field is not None and any(isinstance(mark, schema.OneOf) for mark in field.metadata)
+    one_of = field is not None and any(isinstance(mark, fields.OneOf) for mark in field.metadata)
     return section == views.OBJECTIVE or one_of
 
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, PlainValidator, PrivateAttr, model_validator
 
+from rl_surrogates.config.fields import INT32_MAX, Count, Section, error_at
 from rl_surrogates.config.loader import find, place
 from rl_surrogates.config.problems import ConfigError, Problem, show, suggest
 from rl_surrogates.config.reader import Mark
-from rl_surrogates.config.schema import INT32_MAX, Config, Count, Section, error_at
+from rl_surrogates.config.schema import Config
 from rl_surrogates.config.space import Point, Space
 
 METRICS = (

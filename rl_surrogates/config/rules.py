@@ -11,9 +11,15 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from rl_surrogates import adaptation
 from rl_surrogates.config.problems import Problem, suggest
 
 INT32_MAX = 2**31 - 1
+ADAPTED_BESIDE = {  # what an adaptation may move that is no coefficient of the objective
+    "adaptive_learning_rate": ("ascent.learning_rate",),
+    "linear_anneal": ("ent_coef",),
+}
+LEARNING_RATES = (adaptation.SLOWEST, adaptation.FASTEST)
 
 
 def broken(config: Any) -> tuple[Problem, ...]:
@@ -84,16 +90,45 @@ def updates_can_be_counted(config: Any) -> Problem | None:
 
 
 def adapted_coefficient_exists(config: Any) -> Problem | None:
-    """An adaptation moves a coefficient that the objective has."""
+    """An adaptation moves a coefficient that the objective has, or the number it is made for."""
     path = getattr(config.adaptation, "coefficient", None)
     if path is None or (config.objective.name == "custom" and path.startswith("objective.")):
         return None
     options = [f"objective.{key}" for key in config.objective.coefficients]
-    if path in options:
+    if path in (*options, *ADAPTED_BESIDE.get(config.adaptation.name, ())):
         return None
     remedy = suggest(path, options, "coefficients") if options else "; it has none"
     message = f"{path!r} is no coefficient of {config.objective.name}{remedy}"
     return _problem("adaptation.coefficient", message, "objective.name")
+
+
+def learning_rate_can_adapt(config: Any) -> Problem | None:
+    """One rule moves the learning rate, from within the range of that rule."""
+    if config.adaptation.name != "adaptive_learning_rate":
+        return None
+    rate = getattr(config.ascent, "learning_rate", None)
+    if rate is None:
+        message = f"ascent {config.ascent.name} has no learning rate; use the ascent minibatch"
+        return _problem("adaptation.name", message, "ascent.name")
+    if getattr(config.ascent, "anneal", "none") != "none":
+        message = (
+            f"{config.ascent.anneal} moves the rate that adaptive_learning_rate moves; write none"
+        )
+        return _problem("ascent.anneal", message, "adaptation.name", "ascent.name")
+    low, high = LEARNING_RATES
+    if low <= rate <= high:
+        return None
+    message = f"{rate} is outside [{low}, {high}], where adaptive_learning_rate keeps the rate"
+    return _problem("ascent.learning_rate", message, "adaptation.name", "ascent.name")
+
+
+def horizon_holds_an_update(config: Any) -> Problem | None:
+    """A proportional controller moves by at most 20 % an update."""
+    horizon, batch = getattr(config.adaptation, "horizon", None), config.num_envs * config.num_steps
+    if horizon is None or horizon >= batch:
+        return None
+    message = f"{horizon} is less than num_envs * num_steps = {batch}; use at least {batch}"
+    return _problem("adaptation.horizon", message, "num_steps", "num_envs")
 
 
 RULES: tuple[Callable[[Any], Problem | None], ...] = (
@@ -102,6 +137,8 @@ RULES: tuple[Callable[[Any], Problem | None], ...] = (
     at_least_one_update,
     updates_can_be_counted,
     adapted_coefficient_exists,
+    learning_rate_can_adapt,
+    horizon_holds_an_update,
 )
 
 

@@ -10,23 +10,23 @@ to the section's `OneOf`.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from rl_surrogates import environments, objectives
 from rl_surrogates.config import rules, views, wording
+from rl_surrogates.config.fields import (
+    INT32_MAX,
+    Count,
+    Number,
+    OneOf,
+    Section,
+    Traced,
+    error_detail,
+)
 from rl_surrogates.config.problems import ConfigError, show, suggest
 
 CUSTOM = "custom"  # the name of an objective that `make_train(config, objective=fn)` brings along
-INT32_MAX = 2**31 - 1
-FLOAT32_MAX, FLOAT32_MIN = 3.4028234e38, 1.1754944e-38
-
-
-def _fits_float32(value: float) -> float:
-    """Refuses a number that the compiled program would see as infinity or as zero."""
-    if value != 0.0 and not FLOAT32_MIN <= abs(value) <= FLOAT32_MAX:
-        raise ValueError(f"expected a number that float32 can hold, got {show(value)}")
-    return value
 
 
 def _environment(name: str) -> str:
@@ -49,9 +49,6 @@ def _identifier(key: str) -> str:
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
-Number = Annotated[float, AfterValidator(_fits_float32)]
-Traced = Annotated[Number, views.TRACED]
-Count = Annotated[int, Field(ge=1, le=INT32_MAX)]
 
 
 def _coefficient_errors(name: str, given: dict[str, float]) -> list[InitErrorDetails]:
@@ -59,51 +56,11 @@ def _coefficient_errors(name: str, given: dict[str, float]) -> list[InitErrorDet
         return []
     objective = objectives.find(name)
     return [
-        _detail(key, complaint, "rule" if key in objective.coefficients else wording.UNKNOWN_KEY)
+        error_detail(
+            key, complaint, "rule" if key in objective.coefficients else wording.UNKNOWN_KEY
+        )
         for key, complaint in objective.problems(**given).items()
     ]
-
-
-def _detail(key: str, message: str, kind: str = "rule") -> InitErrorDetails:
-    error = PydanticCustomError(kind, "{text}", {"text": message})
-    return InitErrorDetails(type=error, loc=(key,), input=None)
-
-
-def error_at(key: str, message: str) -> ValidationError:
-    """An error about one key of the section that is being validated."""
-    return ValidationError.from_exception_data("section", [_detail(key, message)])
-
-
-class Section(BaseModel):
-    """A frozen group of fields: unknown keys refused, no conversion between types, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class OneOf:
-    """Marks a section with variants; the first is taken where `name` is not given."""
-
-    def __init__(self, *variants: type[Section]) -> None:
-        """Keeps each variant under the name that it defaults to."""
-        self.variants = {variant.model_fields["name"].default: variant for variant in variants}
-        self.default = next(iter(self.variants))
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        """Lets pydantic validate the section by `pick`."""
-        return core_schema.no_info_plain_validator_function(self.pick)
-
-    def pick(self, value: Any) -> Section:
-        """Validates `value` as the variant that it names."""
-        if isinstance(value, tuple(self.variants.values())):
-            return value
-        if not isinstance(value, Mapping):
-            raise PydanticCustomError("section", "{text}", {"text": wording.not_a_mapping(value)})
-        name = value.get("name", self.default)
-        if not isinstance(name, str):
-            raise error_at("name", f"expected text, got {show(name)}")
-        if name not in self.variants:
-            raise error_at("name", f"unknown name {show(name)}{suggest(name, self.variants)}")
-        return self.variants[name].model_validate(value)
 
 
 class Env(Section):
@@ -209,6 +166,56 @@ class AdaptiveKl(Section):
     target: Annotated[Traced, Field(gt=0)]  # nats
 
 
+class RllibKl(Section):
+    """The same with RLlib's thresholds and factors."""
+
+    name: Literal["rllib_kl"] = "rllib_kl"
+    coefficient: str
+    target: Annotated[Traced, Field(gt=0)]  # nats
+
+
+class ProportionalKl(Section):
+    """The same in proportion to the error, at most 20 % in `horizon` samples."""
+
+    name: Literal["proportional_kl"] = "proportional_kl"
+    coefficient: str
+    target: Annotated[Traced, Field(gt=0)]  # nats
+    horizon: Annotated[Traced, Field(gt=0)] = 10_000.0  # samples
+
+
+class AdaptiveLearningRate(Section):
+    """Moves the learning rate, in [1e-5, 1e-2], to keep the KL of an update near `target`."""
+
+    name: Literal["adaptive_learning_rate"] = "adaptive_learning_rate"
+    coefficient: Literal["ascent.learning_rate"] = "ascent.learning_rate"
+    target: Annotated[Traced, Field(gt=0)]  # nats
+
+
+class MdpoInverseStep(Section):
+    """Multiplies a coefficient by 1 / (1 - update / num_updates)."""
+
+    name: Literal["mdpo_inverse_step"] = "mdpo_inverse_step"
+    coefficient: str = "objective.inverse_step"
+
+
+class LinearAnneal(Section):
+    """Multiplies a coefficient by 1 - update / num_updates."""
+
+    name: Literal["linear_anneal"] = "linear_anneal"
+    coefficient: str  # dotted path, such as objective.epsilon, or ent_coef
+
+
+ADAPTATIONS = (
+    Fixed,
+    AdaptiveKl,
+    RllibKl,
+    ProportionalKl,
+    AdaptiveLearningRate,
+    MdpoInverseStep,
+    LinearAnneal,
+)
+
+
 class Evaluation(Section):
     """Fixed episodes per evaluation; `every` counts updates, and 0 means at the end only."""
 
@@ -230,7 +237,7 @@ class Fields(Section):
     value_loss: Annotated[
         ClippedSquaredError | SquaredError, OneOf(ClippedSquaredError, SquaredError)
     ] = ClippedSquaredError()
-    adaptation: Annotated[Fixed | AdaptiveKl, OneOf(Fixed, AdaptiveKl)] = Fixed()
+    adaptation: Annotated[Section, OneOf(*ADAPTATIONS)] = Fixed()
     ent_coef: Annotated[Traced, Field(ge=0)] = 0.01
     evaluation: Evaluation = Evaluation()
 

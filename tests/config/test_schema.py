@@ -171,6 +171,41 @@ def test_adaptation_names_a_coefficient_of_the_chosen_objective():
     assert line.endswith("it has none")
 
 
+@pytest.mark.parametrize("name", ["adaptive_kl", "rllib_kl", "proportional_kl"])
+def test_a_rule_for_a_penalty_moves_no_number_outside_the_objective(name):
+    adaptation = {"name": name, "coefficient": "ent_coef", "target": 0.01}
+    (line,) = complaints(objective={"name": "kl_penalty"}, adaptation=adaptation)
+    assert line.startswith("adaptation.coefficient: 'ent_coef' is no coefficient of kl_penalty")
+    assert Config(adaptation={"name": "linear_anneal", "coefficient": "ent_coef"})
+
+
+def test_a_learning_rate_is_moved_by_one_rule_and_within_its_range():
+    adaptation = {"name": "adaptive_learning_rate", "target": 0.01}
+    (line,) = complaints(adaptation=adaptation)
+    assert line.startswith("ascent.anneal: linear moves the rate that") and "write none" in line
+    (line,) = complaints(
+        adaptation=adaptation, ascent={"anneal": "none", "learning_rate": 0.1, "num_epochs": 1}
+    )
+    assert line.startswith("ascent.learning_rate: 0.1 is outside [1e-05, 0.01]")
+    assert Config(adaptation=adaptation, ascent={"anneal": "none"})
+
+
+def test_the_step_of_mdpo_needs_an_objective_that_has_one():
+    adaptation = {"name": "mdpo_inverse_step"}
+    assert Config(objective={"name": "mdpo"}, adaptation=adaptation)
+    (line,) = complaints(objective={"name": "ppo_clip"}, adaptation=adaptation)
+    assert "'objective.inverse_step' is no coefficient of ppo_clip" in line
+
+
+def test_the_horizon_of_a_proportional_rule_is_no_shorter_than_an_update():
+    adaptation = {"name": "proportional_kl", "coefficient": "objective.beta", "target": 0.01}
+    assert Config(objective={"name": "kl_penalty"}, adaptation={**adaptation, "horizon": 512})
+    (line,) = complaints(
+        objective={"name": "kl_penalty"}, adaptation={**adaptation, "horizon": 500}
+    )
+    assert line.endswith("500.0 is less than num_envs * num_steps = 512; use at least 512")
+
+
 def test_given_coefficients_are_told_apart_from_defaults():
     plain, given = Config().objective, Config(objective={"epsilon": 0.2}).objective
     assert (plain.given, given.given) == ({}, {"epsilon": 0.2})

@@ -146,16 +146,24 @@ def test_the_activations_that_a_config_accepts_are_those_that_networks_have():
     assert set(accepted) == set(ACTIVATIONS)
 
 
-def test_every_ascent_that_a_config_accepts_exists():
-    from rl_surrogates.ascent import ASCENTS
+def variants(section):
+    """The names that a config may give to one of its sections."""
     from rl_surrogates.config.schema import Fields
 
-    variants = next(
-        mark.variants
-        for mark in Fields.model_fields["ascent"].metadata
-        if hasattr(mark, "variants")
-    )
-    assert set(variants) == set(ASCENTS)
+    marks = Fields.model_fields[section].metadata
+    return set(next(mark.variants for mark in marks if hasattr(mark, "variants")))
+
+
+def test_every_ascent_that_a_config_accepts_exists():
+    from rl_surrogates.ascent import ASCENTS
+
+    assert variants("ascent") == set(ASCENTS)
+
+
+def test_every_adaptation_that_a_config_accepts_exists():
+    from rl_surrogates.adaptation import RULES
+
+    assert variants("adaptation") == {"fixed", *RULES}
 
 
 FORBIDDEN = {
