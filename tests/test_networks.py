@@ -7,6 +7,7 @@ import pytest
 
 from rl_surrogates import make_network, networks
 from rl_surrogates.config import Config
+from rl_surrogates.networks import initialisers
 from tests.probes import Probe
 
 
@@ -129,3 +130,25 @@ def test_a_network_is_made_from_a_config_for_its_environment_or_another():
     probe = make_network(Config(network={"hidden": [8]}), env=Probe(num_actions=5))
     params = probe.init(jax.random.key(0), jnp.zeros(1))
     assert probe.policy(params, jnp.zeros((3, 1))).logits.shape == (3, 5)
+
+
+def test_initial_parameters_are_made_without_the_thread_pool_of_lapack():
+    # Two of its kernels at a time wait for each other on two cores, for ever.
+    made, keys = network(), jax.random.split(jax.random.key(0), 8)
+    program = jax.jit(jax.vmap(lambda key: made.init(key, jnp.zeros(4)))).lower(keys)
+    assert "while" in program.as_text() and "lapack" not in program.as_text().lower()
+
+
+def test_a_nearly_singular_draw_begins_orthonormal_all_the_same():
+    draw = jnp.diag(jnp.array([1.0, 1e-3, 1e-6])) + 1e-9
+    made = np.asarray(jax.jit(initialisers.orthonormal)(draw))
+    np.testing.assert_allclose(made.T @ made, np.eye(3), atol=1e-6)
+
+
+def test_orthonormal_is_the_polar_factor():
+    draw = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
+    left, _, right = np.linalg.svd(draw, full_matrices=False)
+    np.testing.assert_allclose(jax.jit(initialisers.orthonormal)(draw), left @ right, atol=2e-6)
+    np.testing.assert_allclose(
+        jax.jit(initialisers.orthonormal)(draw.T), (left @ right).T, atol=2e-6
+    )

@@ -5,9 +5,7 @@ leading axis `L` of lanes, `vmap`ped on each device and sharded over all of them
 lanes, so one that diverges changes no bit of its neighbours.
 
 One CPU device computes these small programs on one core, so `use_every_core` asks jax for a virtual
-device per core. Their executions share a pool of threads, and one of them may wait for another task
-of the pool: with as many threads as devices that is a deadlock (seen with jax 0.10.2, in the QR
-factorisation of the initial parameters). Hence twice as many threads, and `init` on one device.
+device per core.
 """
 
 import contextlib
@@ -18,7 +16,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from rl_surrogates import evaluation, objectives, training
 from rl_surrogates.config import Config
@@ -42,7 +40,7 @@ class Lanes:
         self.config = plan.config
         self.objectives = {name: objectives.find(name) for name in plan.objectives}
         self.program = training.make_program(plan.config, choice.one_of(self.objectives))
-        self._init = jax.jit(jax.vmap(self._start), compiler_options=compiler_options())
+        self._init = over_lanes(self._start, (LANES, LANES))
         self._advance = over_lanes(
             partial(self.program.advance, rows=ROWS), (LANES, LANES, SHARED), donate=(0,)
         )
@@ -55,9 +53,7 @@ class Lanes:
 
     def init(self, seeds: np.ndarray, hypers: Any) -> State:
         """States before the first update, from seeds `[L]`."""
-        return jax.device_put(
-            self._init(seeds, hypers), NamedSharding(mesh(), PartitionSpec("lanes"))
-        )
+        return self._init(seeds, hypers)
 
     def advance(self, state: State, hypers: Any, num_updates: int) -> tuple[State, Info]:
         """At most `ROWS` updates: metrics `[L, ROWS]`, first ones valid. `state` is consumed."""
@@ -118,7 +114,6 @@ def compiler_options() -> dict[str, int] | None:
 def use_every_core() -> int:
     """One virtual CPU device per core, unless jax already runs; returns the number of devices."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    os.environ.setdefault("PJRT_NPROC", str(2 * (cores or 1)))
     if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # the backend has started: its devices stand
             jax.config.update("jax_num_cpu_devices", cores)
