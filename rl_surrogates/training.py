@@ -26,6 +26,7 @@ from rl_surrogates import (
     assembly,
     diagnostics,
     environments,
+    inspection,
     rollout,
     value_losses,
 )
@@ -36,6 +37,7 @@ from rl_surrogates.types import (
     Array,
     Ascent,
     Batch,
+    Distribution,
     Environment,
     Info,
     Learner,
@@ -90,9 +92,10 @@ class Program:
             key_ascend, loss, state.learner, batch, hypers.ascent
         )  # 4 ascend
         coefficients, adapted, seen = self.adapt(state, learner, batch, first)  # 5 adapt
+        info = {**inspection.of_update(self, state, learner.params, batch), **info, **seen}
         return (
             State(key, acting, learner, coefficients, adapted),
-            {**info, **seen, **self.report(info, learner, batch, transitions)},  # 6 report
+            {**info, **self.report(info, learner, batch, transitions)},  # 6 report
         )
 
     def advance(
@@ -185,14 +188,20 @@ class Program:
                 "value_loss": value_loss,
                 "entropy": entropy,
                 **diagnostics.policy_shift(log_prob, batch.log_prob_old),
+                **inspection.of_minibatch(self, params, batch, coefficients),
             },
         )
 
-    def surrogate(self, pi, log_prob: Array, batch: Batch, coefficients: dict[str, Array]) -> Array:
+    def surrogate(
+        self,
+        pi: Distribution,
+        log_prob: Array,
+        batch: Batch,
+        coefficients: dict[str, Array],
+        objective: Objective | None = None,
+    ) -> Array:
         """The objective per sample: it is handed what its signature asks for, by name."""
-        advantage = batch.advantage
-        if self.config.advantage.standardise == "minibatch":
-            advantage = advantages.standardise(advantage)
+        objective, advantage = objective or self.objective, self.advantage(batch)
         available = {
             "log_prob": lambda: log_prob,
             "log_prob_old": lambda: batch.log_prob_old,
@@ -201,8 +210,14 @@ class Program:
             "kl_old_new": lambda: batch.distribution_old.kl(pi),
             "kl_new_old": lambda: pi.kl(batch.distribution_old),
         }
-        asked = {name: available[name]() for name in self.objective.inputs}
-        return self.objective.fn(**asked, **coefficients)
+        asked = {name: available[name]() for name in objective.inputs}
+        return objective.fn(**asked, **coefficients)
+
+    def advantage(self, batch: Batch) -> Array:
+        """The advantage as the objective sees it."""
+        if self.config.advantage.standardise == "minibatch":
+            return advantages.standardise(batch.advantage)
+        return batch.advantage
 
     def value_loss(self, value: Array, batch: Batch, hypers: Any) -> Array:
         """The value loss per sample, units of return squared."""

@@ -24,7 +24,9 @@ SMALL = {
 }
 METRICS = (
     "policy_loss value_loss entropy approx_kl clip_fraction first_ratio_error grad_norm "
-    "explained_variance episode_return episode_length episodes learning_rate env_steps finite"
+    "explained_variance episode_return episode_length episodes learning_rate env_steps finite "
+    "kl_old_new kl_new_old k1 k2 k3 ratio_min ratio_max clip_fraction_positive "
+    "clip_fraction_negative effective_sample_size zero_gradient_share"
 ).split()
 
 
@@ -85,6 +87,29 @@ def test_every_update_reports_every_metric(trained):
     assert {leaf.shape for leaf in metrics.values()} == {(4, 6)}
     assert metrics["env_steps"][0].tolist() == [32, 64, 96, 128, 160, 192]
     assert bool(metrics["finite"].all())
+
+
+def test_the_measures_of_an_update_agree_with_each_other(trained):
+    metrics = trained[1]
+    assert bool((metrics["ratio_min"] <= 1.0).all() and (metrics["ratio_max"] >= 1.0).all())
+    # exact and sampled, the latter over the last epoch: the same order of magnitude
+    ratio = metrics["kl_old_new"] / metrics["approx_kl"]
+    assert 0.2 < float(ratio.min()) and float(ratio.max()) < 5.0
+    assert float(metrics["effective_sample_size"].max()) <= 32.0
+    assert float(metrics["effective_sample_size"].min()) > 16.0
+
+
+def test_full_diagnostics_change_no_bit_of_the_training(program, trained, keys):
+    config = small(diagnostics={"level": "full", "shadow": ["spo", "policy_gradient"]})
+    full = make_program(config, env=program.env)
+    state, metrics = jax.jit(jax.vmap(full.train, in_axes=(0, None)))(keys, config.hypers())
+    chex.assert_trees_all_equal(state.learner.params, trained[0].learner.params)
+    names = "predicted_improvement surrogate_improvement ratio_q05 ratio_q95 shadow_norm.spo"
+    assert {*METRICS, *names.split(), "shadow_cosine.policy_gradient"} <= set(metrics)
+    first, last = (metrics[f"gradient_cosine_epoch_{epoch}"] for epoch in (1, 2))
+    assert float(first.min()) > 0.9 and float(last.max()) <= 1.0 + 1e-6
+    assert bool((metrics["ratio_q05"] <= metrics["ratio_q95"]).all())
+    assert float(jnp.abs(metrics["shadow_cosine.spo"]).max()) <= 1.0 + 1e-6
 
 
 def test_only_the_documented_metrics_may_be_nan(trained):

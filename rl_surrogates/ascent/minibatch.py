@@ -110,6 +110,24 @@ def summarise(infos: Info) -> Info:
     return {
         **whole,
         **last_epoch,
+        **by_epoch(infos),
         "first_ratio_error": infos["ratio_error"][0, 0],
         "finite": jnp.all(infos["finite"]),
+    }
+
+
+def by_epoch(infos: Info) -> Info:
+    """Means over the minibatches of epochs 1, 2, 4, 8, ... and the last, where they are asked for.
+
+    They are asked for by `gradient_cosine`, which only full diagnostics measure; each is one metric
+    `<name>_epoch_<number>`.
+    """
+    if "gradient_cosine" not in infos:
+        return {}
+    count = infos["gradient_cosine"].shape[0]
+    epochs = sorted({2**k for k in range(count.bit_length())} | {count})
+    return {
+        f"{name}_epoch_{epoch}": jnp.mean(infos[name][epoch - 1])
+        for name in ("gradient_cosine", "approx_kl", "clip_fraction")
+        for epoch in epochs
     }

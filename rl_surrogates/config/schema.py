@@ -42,6 +42,13 @@ def _objective(name: str) -> str:
     return name
 
 
+def _row(name: str) -> str:
+    if name not in objectives.OBJECTIVES:
+        nearest = suggest(name, objectives.OBJECTIVES)
+        raise ValueError(f"unknown objective {show(name)}{nearest}")
+    return name
+
+
 def _identifier(key: str) -> str:
     if not key.isidentifier():
         raise ValueError(f"expected a name such as max_steps_in_episode, got {show(key)}")
@@ -223,6 +230,17 @@ class Evaluation(Section):
     every: Annotated[int, Field(ge=0, le=INT32_MAX)] = 0
 
 
+class Diagnostics(Section):
+    """What is measured of every update; the price is in `diagnostics.measure`.
+
+    `full` adds what needs more passes over the batch. `shadow` names objectives whose gradients are
+    compared with that of the one being trained.
+    """
+
+    level: Literal["basic", "full"] = "basic"
+    shadow: Annotated[tuple[Annotated[str, AfterValidator(_row)], ...], Field(strict=False)] = ()
+
+
 class Fields(Section):
     """The fields of a run, each valid on its own."""
 
@@ -240,6 +258,7 @@ class Fields(Section):
     adaptation: Annotated[Section, OneOf(*ADAPTATIONS)] = Fixed()
     ent_coef: Annotated[Traced, Field(ge=0)] = 0.01
     evaluation: Evaluation = Evaluation()
+    diagnostics: Diagnostics = Diagnostics()
 
     @property
     def num_updates(self) -> int:

@@ -19,7 +19,7 @@ LAYERS = [  # lowest first; a module imports its own row or a lower one
     {"networks", "environments", "distributions"},
     {"rollout", "ascent", "diagnostics", "adaptation", "normalisation"},
     {"config"},
-    {"assembly", "training", "evaluation"},
+    {"assembly", "training", "inspection", "evaluation"},
     {"store", "statistics"},
     {"sweep"},
     {"report"},

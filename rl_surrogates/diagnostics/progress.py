@@ -1,32 +1,9 @@
-"""What did an update do to the policy, and to what did the value function fit?
-
-Everything here is computed on the device and reduced to one number per minibatch or per update, so
-that memory does not grow with the length of training.
-"""
+"""How far has training come: episodes, the value function's fit, steps, and is all of it finite?"""
 
 import jax
 import jax.numpy as jnp
 
-from rl_surrogates import divergences
 from rl_surrogates.types import Array, Info, Transition
-
-CLIP_RANGE = 0.2  # one range for every objective, so that their clip fractions can be compared
-
-
-def policy_shift(log_prob: Array, log_prob_old: Array) -> Info:
-    """How far the policy has moved from the one that acted, on `[...]` samples.
-
-    Returns:
-      `approx_kl`: mean k3 estimate of KL(old || new), nats, >= 0. `clip_fraction`: share of samples
-      with |r - 1| > 0.2. `ratio_error`: max |r - 1|; before the first step of an update it is 0 up
-      to rounding, whatever the objective.
-    """
-    ratio_error = jnp.abs(jnp.expm1(log_prob - log_prob_old))
-    return {
-        "approx_kl": jnp.mean(divergences.k3(log_prob, log_prob_old)),
-        "clip_fraction": jnp.mean(ratio_error > CLIP_RANGE),
-        "ratio_error": jnp.max(ratio_error),
-    }
 
 
 def explained_variance(value: Array, target: Array) -> Array:

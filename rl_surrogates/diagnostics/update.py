@@ -1,0 +1,47 @@
+"""What is measured once per update, when it is over, and what does it cost?
+
+Each level costs what its passes over the whole batch cost; the figures are in `measure`.
+"""
+
+from collections.abc import Mapping
+
+from rl_surrogates.diagnostics import direction, distance
+from rl_surrogates.diagnostics.direction import Policy
+from rl_surrogates.diagnostics.distance import Surrogate
+from rl_surrogates.types import Batch, Info, Params
+
+
+def measure(
+    policy: Policy,
+    surrogate: Surrogate,
+    old: Params,
+    new: Params,
+    batch: Batch,
+    *,
+    full: bool,
+    shadows: Mapping[str, Surrogate],
+) -> Info:
+    """How far an update has moved the policy, on its whole batch.
+
+    Args:
+      policy: parameters -> policy at the states of the batch.
+      surrogate: the objective that was trained, as a function of the policy at those states.
+      old: parameters before the update.
+      new: parameters after it.
+      batch: the samples of the update.
+      full: adds `ratio_quantiles` and `improvement`.
+      shadows: objectives to compare the gradient of `surrogate` with, at `new`.
+    """
+    pi = policy(new)
+    info = distance.movement(
+        pi, batch.distribution_old, batch.action, batch.log_prob_old, batch.advantage
+    )
+    info["zero_gradient_share"] = distance.zero_gradient_share(surrogate, pi)
+    if full:
+        info |= distance.ratio_quantiles(pi.log_prob(batch.action), batch.log_prob_old)
+        info |= direction.improvement(policy, surrogate, old, new)
+    if shadows:
+        both = {"": surrogate, **shadows}
+        shadow = direction.shadow_objectives(policy, new, both)
+        info |= direction.shadow_metrics(shadow, tuple(shadows))
+    return info
