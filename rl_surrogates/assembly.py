@@ -8,7 +8,7 @@ from rl_surrogates import environments, networks, objectives
 from rl_surrogates.ascent import ASCENTS
 from rl_surrogates.config import CUSTOM, Config
 from rl_surrogates.objectives import Objective
-from rl_surrogates.spaces import Discrete
+from rl_surrogates.spaces import Box, Space
 from rl_surrogates.types import Ascent, Network
 
 
@@ -16,15 +16,18 @@ def make_network(config: Config, env: Any = None) -> Network:
     """A config's network, with `policy(params, observation)` and `value(params, observation)`."""
     env = environments.make(config.env.name) if env is None else environments.resolve(env)
     params = environments.with_params(env, config.env.params)
-    space = environments.action_space(env, params)
-    if not isinstance(space, Discrete):
-        raise ValueError(f"env.name: the action space is {space}; no policy head fits it yet")
+    head = networks.make_policy_head(
+        config.network.head,
+        environments.action_space(env, params),
+        scale=config.network.scale,
+        initial_std=config.network.initial_std,
+    )
     observation, _ = jax.eval_shape(env.reset, jax.random.key(0), params)
     return networks.make(
         torso=config.network.torso,
         hidden=config.network.hidden,
         activation=config.network.activation,
-        num_actions=space.n,
+        policy_head=head,
         observation=observation,
     )
 
@@ -65,3 +68,17 @@ def make_objective(config: Config, objective: Any = None) -> Objective:
                 "remove it from the config, or add it to the function's keyword-only parameters"
             )
     return chosen
+
+
+def check_actions(objective: Objective, space: Space) -> None:
+    """Refuses an objective for discrete actions where actions are real numbers.
+
+    Raises:
+      ValueError: the two do not fit.
+    """
+    if objective.actions == "discrete" and isinstance(space, Box):
+        held = objective.source
+        raise ValueError(
+            f"objective.name: an objective for discrete actions only ({held}) cannot be used with "
+            f"the actions {space}; take one that `list objectives` does not mark as discrete"
+        )

@@ -1,17 +1,21 @@
 """Which action distributions can a policy have, and what is exact about them?
 
 Each is a NamedTuple of its parameters, event axis last and everything else batch: a pytree that
-crosses `scan` and `vmap`. KLs and entropies are closed forms, never samples; `x.kl(x)` is exactly
-0, and its gradient there is 0 too.
+crosses `scan` and `vmap`. KLs are closed forms, entropies too, or quadrature where there is none;
+never samples. `x.kl(x)` is exactly 0, and its gradient there is 0 too. `log_prob` is of a sample as
+it was drawn; `action(sample)` is what the sample does, for `spaces.to_environment` to scale.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rl_surrogates.types import Array
 
+NODES, WEIGHTS = np.polynomial.hermite.hermgauss(64)
 FORBIDDEN = -1e9  # a large finite logit: with -inf, inf - inf is NaN in the gradients
 
 
@@ -92,3 +96,100 @@ class DiagonalGaussian(NamedTuple):
     def action(self, sample: Array) -> Array:
         """The sample itself."""
         return sample
+
+
+class MultiCategorical(NamedTuple):
+    """Independent choices, one per factor; an action is `[..., K]` whole numbers."""
+
+    logits: tuple[Array, ...]  # K times [..., A_k] unnormalised
+
+    @property
+    def factors(self) -> tuple[Categorical, ...]:
+        """The K choices."""
+        return tuple(Categorical(logits) for logits in self.logits)
+
+    def sample(self, key: Array) -> Array:
+        """`[..., K]` int32 action drawn from the policy; consumes `key`."""
+        keys = jax.random.split(key, len(self.logits))
+        drawn = [factor.sample(one) for factor, one in zip(self.factors, keys, strict=True)]
+        return jnp.stack(drawn, axis=-1)
+
+    def log_prob(self, action: Array) -> Array:
+        """`[...]` log-probability of `action`, nats: the sum over the factors."""
+        return sum(factor.log_prob(action[..., k]) for k, factor in enumerate(self.factors))
+
+    def entropy(self) -> Array:
+        """`[...]` entropy, nats: the sum over the factors."""
+        return sum(factor.entropy() for factor in self.factors)
+
+    def kl(self, other: "MultiCategorical") -> Array:
+        """`[...]` KL(self || other), nats, exact: the sum over the factors."""
+        pairs = zip(self.factors, other.factors, strict=True)
+        return sum(mine.kl(its) for mine, its in pairs)
+
+    def mode(self) -> Array:
+        """`[..., K]` int32, the most probable choice of every factor."""
+        return jnp.stack([factor.mode() for factor in self.factors], axis=-1)
+
+    def action(self, sample: Array) -> Array:
+        """The sample itself."""
+        return sample
+
+
+class TanhGaussian(NamedTuple):
+    """tanh(u) of independent normal components u: actions in (-1, 1).
+
+    A sample is u, not tanh(u): where float32 rounds tanh(u) to 1 its inverse has lost u, and with
+    it the probability of what was done. `log_prob(u)` is the density of tanh(u),
+
+        log N(u; mean, std) - log(1 - tanh(u)^2)
+
+    The KL is that of the two normals, as both are squashed alike.
+
+    Source: Haarnoja et al. 2018, arXiv:1801.01290, appendix C, for the density.
+    """
+
+    mean: Array  # [..., A] of u
+    log_std: Array  # [..., A] log of the standard deviation of u
+
+    @property
+    def base(self) -> DiagonalGaussian:
+        """The distribution of u."""
+        return DiagonalGaussian(self.mean, self.log_std)
+
+    def sample(self, key: Array) -> Array:
+        """`[..., A]` u, before the squash; consumes `key`."""
+        return self.base.sample(key)
+
+    def log_prob(self, sample: Array) -> Array:
+        """`[...]` log-density of tanh(u) for the sample u, nats."""
+        return self.base.log_prob(sample) - jnp.sum(_log_slope(sample), axis=-1)
+
+    def entropy(self) -> Array:
+        """`[...]` differential entropy of tanh(u), nats: that of u, plus E log(1 - tanh(u)^2).
+
+        The mean is a Gauss-Hermite quadrature of 64 nodes, deterministic and differentiable. (The
+        gradient of a sampled -log_prob has mean zero: no entropy bonus could come of it.) From
+        exact it is 3e-6 nats at a deviation of 2, 1e-3 at 4.
+        """
+        scale = math.sqrt(2.0) * jnp.exp(self.log_std)[..., None]
+        u = self.mean[..., None] + scale * NODES.astype(np.float32)
+        lost = _log_slope(u) @ jnp.asarray(WEIGHTS / math.sqrt(math.pi), u.dtype)
+        return self.base.entropy() + jnp.sum(lost, axis=-1)
+
+    def kl(self, other: "TanhGaussian") -> Array:
+        """`[...]` KL(self || other), nats, exact."""
+        return self.base.kl(other.base)
+
+    def mode(self) -> Array:
+        """`[..., A]` the mean of u; tanh of it is the median action, the usual greedy choice."""
+        return self.mean
+
+    def action(self, sample: Array) -> Array:
+        """`[..., A]` tanh(u), in (-1, 1)."""
+        return jnp.tanh(sample)
+
+
+def _log_slope(u: Array) -> Array:
+    """`log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u))`; the plain form is -inf from 10 on."""
+    return 2.0 * (math.log(2.0) - u - jax.nn.softplus(-2.0 * u))

@@ -290,7 +290,8 @@ def make_program(config: Config, objective: Any = None, env: Any = None) -> Prog
     """
     chosen = assembly.make_objective(config, objective)
     env = environments.make(config.env.name) if env is None else environments.resolve(env)
-    environments.with_params(env, config.env.params)
+    params = environments.with_params(env, config.env.params)
+    assembly.check_actions(chosen, environments.action_space(env, params))
     return Program(
         config, env, assembly.make_network(config, env), chosen, assembly.make_ascent(config)
     )

@@ -16,7 +16,7 @@ def network(observation=(4,), hidden=(16, 8), activation="tanh", num_actions=3):
         torso="mlp",
         hidden=hidden,
         activation=activation,
-        num_actions=num_actions,
+        policy_head=networks.CategoricalHead(num_actions),
         observation=jax.ShapeDtypeStruct(observation, jnp.float32),
     )
 
@@ -117,7 +117,11 @@ def test_every_activation_is_used(activation):
 def test_an_unknown_torso_is_refused_by_name():
     with pytest.raises(ValueError, match="network.torso: 'cnm'"):
         networks.make(
-            torso="cnm", hidden=(4,), activation="tanh", num_actions=2, observation=jnp.zeros(4)
+            torso="cnm",
+            hidden=(4,),
+            activation="tanh",
+            policy_head=networks.CategoricalHead(2),
+            observation=jnp.zeros(4),
         )
 
 

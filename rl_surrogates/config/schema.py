@@ -78,11 +78,15 @@ class Env(Section):
 
 
 class Network(Section):
-    """The torso that policy and value function each have for themselves."""
+    """The torso that policy and value function each have for themselves, and the policy's head."""
 
     torso: Literal["mlp"] = "mlp"
     hidden: Annotated[tuple[Count, ...], Field(strict=False)] = (64, 64)  # units per layer
     activation: Literal["tanh", "relu", "swish", "gelu", "elu", "leaky_relu"] = "tanh"
+    # auto: the first that fits the environment's actions
+    head: Literal["auto", "categorical", "multi_categorical", "gaussian", "tanh_gaussian"] = "auto"
+    scale: Literal["state_independent", "state_dependent"] = "state_independent"  # of a Gaussian
+    initial_std: Annotated[Number, Field(gt=0)] = 1.0  # of a Gaussian, in half-ranges of the action
 
 
 class ObjectiveChoice(Section):

@@ -6,10 +6,11 @@ serves recurrent and feed-forward networks alike. A *torso* (`torsos`) turns obs
 features, a *head* (`heads`) features into a distribution or a value.
 """
 
+import flax.linen as nn
 import jax
 
 from rl_surrogates.networks.feed_forward import FeedForward
-from rl_surrogates.networks.heads import HEAD, CategoricalHead, ValueHead
+from rl_surrogates.networks.heads import HEAD, CategoricalHead, ValueHead, make_policy_head
 from rl_surrogates.networks.initialisers import orthogonal
 from rl_surrogates.networks.torsos import ACTIVATIONS, MLP
 
@@ -21,6 +22,7 @@ __all__ = [
     "FeedForward",
     "ValueHead",
     "make",
+    "make_policy_head",
     "orthogonal",
 ]
 
@@ -30,10 +32,10 @@ def make(
     torso: str,
     hidden: tuple[int, ...],
     activation: str,
-    num_actions: int,
+    policy_head: nn.Module,
     observation: jax.ShapeDtypeStruct,
 ) -> FeedForward:
-    """The network for `num_actions` discrete actions and observations like `observation`.
+    """The network with this head for its policy, for observations like `observation`.
 
     Raises:
       ValueError: no torso of that name.
@@ -42,6 +44,6 @@ def make(
         raise ValueError(f"network.torso: {torso!r} is not a torso; use mlp")
     return FeedForward(
         torso=MLP(tuple(hidden), ACTIVATIONS[activation], event_rank=len(observation.shape)),
-        policy_head=CategoricalHead(num_actions),
+        policy_head=policy_head,
         value_head=ValueHead(),
     )

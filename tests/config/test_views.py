@@ -103,7 +103,14 @@ def test_static_is_plain_data_without_the_objective():
     static = Config(env={"params": {"b": 1, "a": 2}}).static()
     assert "objective" not in static
     assert static["env"] == {"name": "CartPole-v1", "params": ["a", "b"]}
-    assert static["network"] == {"torso": "mlp", "hidden": [64, 64], "activation": "tanh"}
+    assert static["network"] == {
+        "torso": "mlp",
+        "hidden": [64, 64],
+        "activation": "tanh",
+        "head": "auto",
+        "scale": "state_independent",
+        "initial_std": 1.0,
+    }
 
 
 def test_flat_does_not_depend_on_whether_a_default_was_written_down():
