@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
 DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.ASCII | re.IGNORECASE)  # Windows
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = getattr(os, "O_DIRECTORY", 0)
 
 
@@ -144,6 +144,12 @@ def remove_leftovers(folder: Path) -> None:
             aside.unlink()
 
 
+def remove(path: Path) -> None:
+    """Removes a file that no manifest lists any more, if it can be removed."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
 def refuse_link(path: Path) -> None:
     """Raises StoreError if `path` is a symbolic link."""
     if path.is_symlink():
@@ -159,7 +165,7 @@ def _aside(path: Path) -> Path:
 def _write_new(path: Path, data: bytes) -> None:
     """Writes and syncs a file that must be new; the permissions are those that the umask leaves."""
     path.unlink(missing_ok=True)  # of a killed writer that had our process id
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o666)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
     try:
         view = memoryview(data)
         while view:

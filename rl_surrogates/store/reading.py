@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from rl_surrogates.store import files, manifest, parquet
 from rl_surrogates.store.files import StoreError
-from rl_surrogates.store.writing import CONFIG, PLAN, PROVENANCE, config_digest, differing
+from rl_surrogates.store.parts import CONFIG, config_digest
+from rl_surrogates.store.writing import PLAN, PROVENANCE, differing
 
 OUTCOME = ("wall_s", "device")  # the last columns of a runs table
 FINAL_SHARE = 0.05  # of the updates: what a score from the training curve averages over
@@ -44,6 +45,9 @@ def open_results(path: str | os.PathLike, partial: bool = False) -> "Results":
         listed, damaged = manifest.recover_manifest(folder)
     sound = dict(listed)
     for name in (PLAN, PROVENANCE, *listed):
+        if "checkpoint" in listed.get(name, {}) and not os.path.lexists(folder / name):
+            sound.pop(name)  # superseded since the manifest was read: a sweep is running there
+            continue
         try:
             manifest.read_listed(folder, listed, name)
         except StoreError as error:

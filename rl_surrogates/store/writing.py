@@ -5,21 +5,19 @@ last; what a crash leaves is either the state before or the state after. One pro
 time: the caller sees to that.
 """
 
-import json
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from rl_surrogates.store import files, manifest, parquet, provenance
 from rl_surrogates.store.files import StoreError
+from rl_surrogates.store.parts import Parts, checked_tables, config_digest, statuses, write_parts
 
-PLAN, PROVENANCE, PARTS = "plan.json", "provenance.json", "parts"
+PLAN, PROVENANCE, PARTS, CHECKPOINTS = "plan.json", "provenance.json", "parts", "checkpoints"
+KEPT = 2  # checkpoints of an unfinished work item: the last one, and one should it be damaged
 FINISHED = ("done", "diverged")
-CONFIG = "config_digest"  # column of a runs part: which config, whatever its index may be later
 
 
 class StoreWarning(UserWarning):
@@ -60,6 +58,9 @@ class Store:
         files.remove_leftovers(path)
         files.remove_leftovers(path / PARTS)
         store._recover()
+        for stray in (path / CHECKPOINTS).glob("*"):
+            if f"{CHECKPOINTS}/{stray.name}" not in store.listed:
+                files.remove(stray)
         if store.damaged:
             lines = "; ".join(store.damaged)
             warnings.warn(f"not all earlier results are sound, their runs are run again: {lines}",
@@ -91,41 +92,57 @@ class Store:
           StoreError: a write failed; the results are what they were.
           ValueError: tables that do not fit each other or the plan.
         """
+        written = write_parts(
+            self.path,
+            self.part_paths(item),
+            item,
+            checked_tables(item, self._digests, runs, curves, evaluations),
+            self.versions,
+        )
+        self.enlist(item, written)
+
+    def enlist(self, item: str, written: Parts) -> None:
+        """Lists the parts of a work item, instead of those it had, and drops its checkpoints."""
+        before = manifest.items(self.listed).get(item, {}).values()
+        gone = {*before, *self.checkpoints(item)}
+        self._list(gone, written.entries)
+        self.status.update(written.status)
+
+    def part_paths(self, item: str) -> dict[str, str]:
+        """Table -> the path that the item's part is to have."""
         if not files.NAME.fullmatch(item):
             raise StoreError(f"{item[:120]!r}: not a name for a work item")
-        tables = self._tables(item, runs, curves, evaluations)
-        before = manifest.items(self.listed).get(item, {})
-        after = {path: entry for path, entry in self.listed.items() if path not in before.values()}
-        for table, content in tables.items():
-            path, data = self._part(item, table), parquet.to_bytes(content)
-            files.write_atomically(self.path / path, data)
-            about = {"table": table, "item": item, "versions": self.versions}
-            after[path] = manifest.entry_of(data, **about)
-        manifest.write_manifest(self.path, after)
-        self.listed = after
-        self.status.update(_statuses(tables["runs"]))
+        return {table: self._part(item, table) for table in manifest.TABLES}
 
-    def _tables(self, item: str, runs, curves, evaluations) -> dict[str, pa.Table]:
-        contents = zip(manifest.TABLES, (runs, curves, evaluations), strict=True)
-        tables = {name: parquet.to_table(name, content) for name, content in contents}
-        ids = tables["runs"]["run_id"]
-        if pc.count_distinct(ids).as_py() != len(ids):
-            raise ValueError("the table of runs names a run twice")
-        if set(tables["runs"]["item"].to_pylist()) - {item}:
-            raise ValueError(f"the table of runs has rows of another work item than {item}")
-        for name in ("curves", "evaluations"):
-            known = pc.is_in(tables[name]["run_id"], value_set=ids.combine_chunks())
-            if not pc.all(known, min_count=0).as_py():
-                raise ValueError(
-                    f"the table of {name} has rows of a run that is not in the table of runs"
-                )
-        settings = tables["runs"]["setting"].to_pylist()
-        unknown = sorted(set(settings) - set(self._digests))
-        if unknown:
-            raise ValueError(f"the table of runs has settings that the plan lacks: {unknown}")
-        digests = pa.array([self._digests[setting] for setting in settings], pa.string())
-        tables["runs"] = tables["runs"].append_column(CONFIG, digests)
-        return tables
+    def checkpoints(self, item: str) -> dict[str, dict[str, Any]]:
+        """Path -> entry of the item's checkpoints, the newest first."""
+        held = {p: e for p, e in self.listed.items() if e.get("checkpoint") == item}
+        return dict(reversed(held.items()))
+
+    def begun(self) -> list[dict[str, Any]]:
+        """What the newest checkpoint of each unfinished work item says of it."""
+        newest = {e["checkpoint"]: e for e in self.listed.values() if "checkpoint" in e}
+        return list(newest.values())
+
+    def enlist_checkpoint(self, item: str, path: str, entry: dict[str, Any]) -> None:
+        """Lists a checkpoint; the item's last ones stay, older ones are removed."""
+        older = [other for other in self.checkpoints(item) if other != path]
+        self._list({path, *older[KEPT - 1 :]}, {path: entry})
+
+    def drop_checkpoints(self, paths: Iterable[str]) -> None:
+        """Forgets checkpoints that are damaged, or of items that there are no longer."""
+        if gone := set(paths) & set(self.listed):
+            self._list(gone, {})
+
+    def _list(self, gone: set[str], entries: manifest.Files) -> None:
+        """One new manifest; checkpoints that are `gone` leave the disk after it."""
+        after = {path: entry for path, entry in self.listed.items() if path not in gone} | entries
+        manifest.write_manifest(self.path, after)
+        removed = set(self.listed) - set(after)
+        self.listed = after
+        for path in removed:
+            if path.startswith(f"{CHECKPOINTS}/"):
+                files.remove(self.path / path)
 
     def _part(self, item: str, table: str) -> str:
         """A path not in use: no listed part is overwritten, so any manifest finds what it lists."""
@@ -163,7 +180,7 @@ class Store:
             if contents and "runs" in parts:
                 data = contents[list(parts).index("runs")]
                 runs = parquet.from_bytes(self.path / parts["runs"], data, ["run_id", "status"])
-                self.status.update(_statuses(runs))
+                self.status.update(statuses(runs))
         if self.listed != found or self.damaged:
             manifest.write_manifest(self.path, self.listed)
 
@@ -176,11 +193,6 @@ class Store:
             for path in paths:
                 self.listed.pop(path, None)
             return []
-
-
-def config_digest(config: dict[str, Any]) -> str:
-    """Names a flat config by its content."""
-    return files.seal_of(json.dumps(config, sort_keys=True).encode()).sha256[:16]
 
 
 def part_versions(listed: manifest.Files) -> list[dict[str, str]]:
@@ -211,7 +223,3 @@ def check_versions(store: Store, *, strict: bool = False) -> None:
     if strict:
         raise StoreError(f"{line}; refused because of --strict")
     warnings.warn(line, StoreWarning, stacklevel=2)
-
-
-def _statuses(runs: pa.Table) -> dict[str, str]:
-    return dict(zip(runs["run_id"].to_pylist(), runs["status"].to_pylist(), strict=True))
