@@ -1,14 +1,15 @@
-"""The program `rl-surrogates`: run, sweep, plan, report, list.
+"""The program `rl-surrogates`: run, sweep, resume, plan, report, list.
 
-Exit status: 0 done, 2 bad input, 3 finished but some runs diverged, 130 and 143 after SIGINT and
-SIGTERM. What was finished before an interruption is kept, and the same command goes on from there.
+Exit status: 0 done, 2 bad input, 3 finished but some runs diverged or were given up, 130 and 143
+after SIGINT and SIGTERM. What was done before an interruption is kept, and the same command, or
+`resume`, goes on from there.
 """
 
 import dataclasses
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -17,6 +18,7 @@ from rl_surrogates.config import (
     Problem,
     Question,
     load_question,
+    question_of_plan,
     question_of_run,
 )
 
@@ -33,8 +35,8 @@ class Sweep:
     """Question files, and values to use instead of theirs."""
     out: str = "results"
     """The folder that holds one folder per question."""
-    executor: Literal["local"] = "local"
-    """Who runs the work items."""
+    executor: Literal["local", "inline"] = "local"
+    """Who trains: a worker process that may die without ending the sweep, or this process."""
     yes: bool = False
     """Run however many runs it comes to."""
     strict: bool = False
@@ -43,7 +45,8 @@ class Sweep:
     def __call__(self) -> int:
         """Runs the questions one after the other."""
         files, overrides = split(self.inputs)
-        return answer([load_question(file, overrides) for file in files], self, overrides)
+        questions = [load_question(file, overrides) for file in files]
+        return answer(questions, self, overrides, self.out)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Run:
     """How many seeds, from 0."""
     out: str = "results"
     """The folder that holds one folder per run file."""
+    executor: Literal["local", "inline"] = "local"
+    """Who trains: a worker process that may die without ending the sweep, or this process."""
     strict: bool = False
     """Refuse to continue results that other package versions began."""
     yes: bool = False
@@ -65,7 +70,32 @@ class Run:
         """Runs the files one after the other."""
         files, overrides = split(self.inputs)
         questions = [question_of_run(file, self.seeds, overrides) for file in files]
-        return answer(questions, self, overrides)
+        return answer(questions, self, overrides, self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class Resume:
+    """Go on with a sweep that was interrupted, from what its folder says."""
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of one question, such as results/why_the_ratio."""
+    executor: Literal["local", "inline"] = "local"
+    """Who trains: a worker process that may die without ending the sweep, or this process."""
+    strict: bool = False
+    """Refuse to continue results that other package versions began."""
+
+    yes: ClassVar[bool] = True
+
+    def __call__(self) -> int:
+        """Runs what is missing."""
+        from rl_surrogates import store
+
+        try:
+            question = question_of_plan(store.read_plan(self.folder), str(self.folder))
+        except store.StoreError as error:
+            print(error, file=sys.stderr)
+            return BAD_INPUT
+        return answer([question], self, [], self.folder.parent)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +148,8 @@ class List:
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     signal.signal(signal.SIGTERM, _terminate)
-    commands = {"run": Run, "sweep": Sweep, "plan": Plan, "report": Report, "list": List}
+    commands = {"run": Run, "sweep": Sweep, "resume": Resume, "plan": Plan, "report": Report}
+    commands |= {"list": List}
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             commands,
@@ -130,12 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print(
-            "\ninterrupted; finished work items are stored, the same command goes on",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
+    except KeyboardInterrupt as interruption:
+        print("\ninterrupted; what was done is kept, and the same command goes on", file=sys.stderr)
+        return 128 + getattr(interruption, "signum", signal.SIGINT)
 
 
 def split(inputs: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -147,7 +175,9 @@ def split(inputs: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return files, overrides
 
 
-def answer(questions: list[Question], how: Sweep | Run, overrides: list[str]) -> int:
+def answer(
+    questions: list[Question], how: Sweep | Run | Resume, overrides: list[str], out: str | Path
+) -> int:
     """Runs the questions, all of them checked before the first is trained."""
     from rl_surrogates import screen, store, sweep
 
@@ -155,11 +185,16 @@ def answer(questions: list[Question], how: Sweep | Run, overrides: list[str]) ->
     try:
         for question in questions:
             sweep.check_size(question, how.yes)
-            store.check_writable(how.out, question.name)
+            store.check_writable(out, question.name)
         for question in questions:
             screen.show_plan(sweep.make_plan(question, sweep.use_every_core()))
             results = sweep.run_sweep(
-                question, out=how.out, overrides=overrides, allow_large=True, strict=how.strict
+                question,
+                out=out,
+                overrides=overrides,
+                allow_large=True,
+                strict=how.strict,
+                executor=how.executor,
             )
             status = max(status, show_results(results.path))
     except store.StoreError as error:

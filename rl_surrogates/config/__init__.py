@@ -8,7 +8,7 @@ before anything is compiled.
 from rl_surrogates.config.assemble import load_question, make_question, question_of_run
 from rl_surrogates.config.loader import load_config
 from rl_surrogates.config.problems import ConfigError, Problem
-from rl_surrogates.config.question import Question, Setting
+from rl_surrogates.config.question import Question, Setting, question_of_plan
 from rl_surrogates.config.schema import CUSTOM, Config
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "load_config",
     "load_question",
     "make_question",
+    "question_of_plan",
     "question_of_run",
 ]

@@ -6,7 +6,7 @@ a planner can refuse a grid of a million points before `settings()` validates ea
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, PlainValidator, PrivateAttr, model_validator
@@ -108,19 +108,20 @@ class Question(Section):
     seeds: Seeds = Seeds()
     execution: Execution = Execution()
 
-    _space: Space = PrivateAttr()
+    _space: Space | None = PrivateAttr(default=None)  # None where it was restored from a plan
+    _axes: dict[str, tuple[Any, ...]] = PrivateAttr(default_factory=dict)
     _settings: tuple[Setting, ...] | None = PrivateAttr(default=None)
 
     @property
     def size(self) -> int:
         """How many settings there are, without expanding them; equal random draws count twice."""
-        return self._space.size
+        return len(self._settings) if self._space is None else self._space.size
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
         """The swept paths, each with its values; those of a range are the ones drawn."""
-        axes = {}
-        for group in self._space.groups:
+        axes = dict(self._axes)
+        for group in self._space.groups if self._space else ():
             for i, path in enumerate(group.paths):
                 drawn = (s.axes[path] for s in self.settings() if path in s.axes)
                 values = drawn if group.range else (row.values[i] for row in group.rows)
@@ -141,6 +142,29 @@ class Question(Section):
                 Setting(index, point, config) for index, (point, config) in enumerate(configs)
             )
         return self._settings
+
+
+STORED = ("name", "description", "method", "metric", "seeds", "execution")
+
+
+def question_of_plan(stored: Mapping[str, Any], file: str = "") -> Question:
+    """The question of a plan that `sweep.Plan.as_json` made, with the settings that it had then.
+
+    Raises:
+      ConfigError: it holds no such question, or one that this version does not understand.
+    """
+    try:
+        question = Question(**{key: stored[key] for key in STORED})
+        settings = tuple(
+            Setting(s["index"], s["axes"], Config.from_flat(s["config"]))
+            for s in stored["settings"]
+        )
+        axes = {path: tuple(values) for path, values in stored["axes"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"no question that this version can run again: {type(error).__name__}: {error}"
+        raise ConfigError([Problem(file, 0, 0, "plan.json", message)]) from error
+    question._settings, question._axes = settings, axes
+    return question
 
 
 def check(

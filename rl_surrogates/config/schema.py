@@ -302,3 +302,8 @@ class Config(Fields):
     def flat(self) -> dict[str, Any]:
         """Every value by its dotted path, objective coefficients with their defaults filled in."""
         return views.flat(self)
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> "Config":
+        """The config whose `flat` these values are."""
+        return cls(**views.nested(values))

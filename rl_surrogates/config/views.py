@@ -7,7 +7,7 @@ holds.
 
 import functools
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -67,6 +67,16 @@ def flat(config: BaseModel, prefix: str = "") -> dict[str, Any]:
         else:
             values[path] = value
     return values
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections that `flat` was made of."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *sections, name = path.split(".")
+        inner = functools.reduce(lambda node, key: node.setdefault(key, {}), sections, tree)
+        inner[name] = value
+    return tree
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -1,17 +1,34 @@
-"""Where do results live? One folder per sweep: Parquet parts, a plan, a provenance, and a manifest
-that vouches for them.
+"""Where do results live? One folder per sweep: Parquet parts, checkpoints of what is unfinished, a
+plan, a provenance, and a manifest that vouches for them.
 
-writing  Store.open  Store.commit  check_writable  check_versions  collect_provenance
-reading  open_results  Results
+writing  locked  Store.open  Store.commit  write_parts  check_versions  collect_provenance
+reading  open_results  read_plan  Results
 files    write_atomically  write_if_changed  StoreError  StoreWarning
 """
 
-from rl_surrogates.store.files import StoreError, check_writable, write_atomically, write_if_changed
+from rl_surrogates.store.files import (
+    StoreError,
+    check_writable,
+    make_folder,
+    results_folder,
+    write_atomically,
+    write_if_changed,
+)
+from rl_surrogates.store.lock import locked
+from rl_surrogates.store.parts import Parts, config_digest, write_parts
 from rl_surrogates.store.provenance import collect_provenance
-from rl_surrogates.store.reading import Results, open_results
-from rl_surrogates.store.writing import Store, StoreWarning, check_versions
+from rl_surrogates.store.reading import Results, open_results, read_plan
+from rl_surrogates.store.writing import (
+    CHECKPOINTS,
+    Store,
+    StoreWarning,
+    check_versions,
+    mixed,
+)
 
 __all__ = [
+    "CHECKPOINTS",
+    "Parts",
     "Results",
     "Store",
     "StoreError",
@@ -19,7 +36,14 @@ __all__ = [
     "check_versions",
     "check_writable",
     "collect_provenance",
+    "config_digest",
+    "locked",
+    "make_folder",
+    "mixed",
     "open_results",
+    "read_plan",
+    "results_folder",
     "write_atomically",
     "write_if_changed",
+    "write_parts",
 ]

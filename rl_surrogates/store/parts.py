@@ -5,7 +5,7 @@ that died left behind does not exist.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,11 +58,23 @@ def write_parts(
     folder: Path,
     paths: Mapping[str, str],
     item: str,
-    tables: Mapping[str, pa.Table],
+    contents: Iterable[parquet.Content],
+    digests: Mapping[int, str],
     versions: Mapping[str, str],
 ) -> Parts:
-    """Writes the parts of a work item; they count once they are listed (`Store.enlist`)."""
-    entries = {}
+    """Writes the parts of a work item; they count once they are listed (`Store.enlist`).
+
+    Args:
+      folder: of the results. paths: table -> path of its part. item: the name of the work item.
+      contents: of the tables of runs, curves and evaluations.
+      digests: setting -> digest of its config.
+      versions: of the packages that made them.
+
+    Raises:
+      StoreError: a write failed.
+      ValueError: tables that do not fit each other; nothing is written.
+    """
+    tables, entries = checked_tables(item, digests, *contents), {}
     for table, content in tables.items():
         data = parquet.to_bytes(content)
         files.write_atomically(folder / paths[table], data)

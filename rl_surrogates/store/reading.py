@@ -58,6 +58,24 @@ def open_results(path: str | os.PathLike, partial: bool = False) -> "Results":
     return Results(folder, sound, damaged)
 
 
+def read_plan(path: str | os.PathLike) -> dict[str, Any]:
+    """The plan in the results folder `path`, which need not hold any result yet.
+
+    Raises:
+      StoreError: no results there, a damaged plan, or a folder that is not called as its plan is.
+    """
+    folder = Path(path)
+    files.refuse_link(folder)
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: no results here")
+    plan = json.loads(manifest.read_listed(folder, manifest.recover_manifest(folder).files, PLAN))
+    if plan["name"] != folder.resolve().name:
+        raise StoreError(
+            f"{folder}: holds the results of {plan['name']!r}; give it that name again"
+        )
+    return plan
+
+
 class Results:
     """The tables of one sweep; read when asked for."""
 

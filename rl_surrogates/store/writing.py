@@ -7,13 +7,13 @@ time: the caller sees to that.
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rl_surrogates.store import files, manifest, parquet, provenance
 from rl_surrogates.store.files import StoreError
-from rl_surrogates.store.parts import Parts, checked_tables, config_digest, statuses, write_parts
+from rl_surrogates.store.parts import Parts, config_digest, statuses, write_parts
 
 PLAN, PROVENANCE, PARTS, CHECKPOINTS = "plan.json", "provenance.json", "parts", "checkpoints"
 KEPT = 2  # checkpoints of an unfinished work item: the last one, and one should it be damaged
@@ -92,14 +92,23 @@ class Store:
           StoreError: a write failed; the results are what they were.
           ValueError: tables that do not fit each other or the plan.
         """
-        written = write_parts(
-            self.path,
-            self.part_paths(item),
-            item,
-            checked_tables(item, self._digests, runs, curves, evaluations),
-            self.versions,
-        )
+        contents = runs, curves, evaluations
+        paths = self.part_paths(item)
+        written = write_parts(self.path, paths, item, contents, self._digests, self.versions)
         self.enlist(item, written)
+
+    def quarantine(self, item: str, runs: parquet.Content, traceback: str) -> str:
+        """Stores that the runs of a work item failed, and why; the path of the traceback."""
+        paths = self.part_paths(item)
+        written = write_parts(
+            self.path, paths, item, (runs, None, None), self._digests, self.versions
+        )
+        path = paths["runs"].replace(".runs.parquet", ".traceback.txt")
+        data = traceback.encode("utf-8", "replace")
+        files.write_atomically(self.path / path, data)
+        entry = manifest.entry_of(data, table="traceback", item=item)
+        self.enlist(item, written._replace(entries={**written.entries, path: entry}))
+        return path
 
     def enlist(self, item: str, written: Parts) -> None:
         """Lists the parts of a work item, instead of those it had, and drops its checkpoints."""
@@ -193,6 +202,15 @@ class Store:
             for path in paths:
                 self.listed.pop(path, None)
             return []
+
+
+def mixed(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """The versions of what one session began and another finished: both, where they differ."""
+    names = dict.fromkeys([*one, *other])
+    pairs = {
+        name: dict.fromkeys([one.get(name, "none"), other.get(name, "none")]) for name in names
+    }
+    return {name: "+".join(pair) for name, pair in pairs.items()}
 
 
 def part_versions(listed: manifest.Files) -> list[dict[str, str]]:

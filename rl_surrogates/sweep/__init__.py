@@ -6,5 +6,6 @@
 from rl_surrogates.sweep.engine import check_size, run_sweep
 from rl_surrogates.sweep.lanes import use_every_core
 from rl_surrogates.sweep.plan import Plan, make_plan
+from rl_surrogates.sweep.signals import Interrupted
 
-__all__ = ["Plan", "check_size", "make_plan", "run_sweep", "use_every_core"]
+__all__ = ["Interrupted", "Plan", "check_size", "make_plan", "run_sweep", "use_every_core"]

@@ -1,19 +1,31 @@
-"""Runs a question: what the store already holds is not run again, and each finished work item is
-stored at once.
+"""Runs a question: what the store holds is not run again, a work item that was begun goes on from
+its last checkpoint, and each finished one is stored at once.
 
-Interrupting loses the item that is running, and nothing else.
+One process owns the results folder: it plans, holds the lock and writes the manifest. Training is
+an executor's, who writes checkpoints and parts that count once they are listed here.
 """
 
+import contextlib
 import os
+import warnings
+from collections import Counter, deque
 from collections.abc import Sequence
+from typing import Any
+
+import jax
 
 from rl_surrogates import store
 from rl_surrogates.config import ConfigError, Problem, Question, load_question
-from rl_surrogates.sweep.item import run_item
+from rl_surrogates.store import Parts
+from rl_surrogates.sweep import cache, outcome
+from rl_surrogates.sweep.executors import EXECUTORS
+from rl_surrogates.sweep.job import make_job
 from rl_surrogates.sweep.lanes import Lanes, use_every_core
-from rl_surrogates.sweep.plan import Plan, make_plan
+from rl_surrogates.sweep.plan import Plan, WorkItem, ceil_div, cut, make_plan
 from rl_surrogates.sweep.progress import Progress
+from rl_surrogates.sweep.signals import Heard, Interrupted, listening
 
+ATTEMPTS = 3  # workers that may die on a work item before it is given up
 MAX_RUNS = 100_000  # more than this is refused unless it was meant
 
 
@@ -24,6 +36,7 @@ def run_sweep(
     overrides: Sequence[str] = (),
     allow_large: bool = False,
     strict: bool = False,
+    executor: str = "inline",
 ) -> store.Results:
     """Trains every run of a question that is not already stored, and opens the results.
 
@@ -33,36 +46,132 @@ def run_sweep(
       overrides: `dotted.path=value`, as on the command line; only with a file.
       allow_large: whether more than `MAX_RUNS` runs are meant.
       strict: refuse to continue results that other versions of the packages began.
+      executor: who trains: `inline`, this process, or `local`, a worker that may die (as on the
+        command line).
 
     Raises:
       ConfigError: a question that cannot be run; nothing is written.
-      StoreError: a place that cannot be written, or damaged results.
+      StoreError: a place that cannot be written, or where another process writes; damaged results.
+      Interrupted: SIGINT or SIGTERM came; what was done until then is kept.
     """
+    cache.keep_compilations()
     if not isinstance(question, Question):
         question = load_question(question, overrides)
     check_size(question, allow_large)
     store.check_writable(out, question.name)
     plan = make_plan(question, use_every_core())
     check_programs(plan)
-    opened = store.Store.open(
-        out, question.name, plan.as_json(), store.collect_provenance(overrides)
-    )
-    store.check_versions(opened, strict=strict)
-    items = plan.items(opened.finished_runs())
-    with Progress(plan, items) as progress:
-        run_items(plan, items, opened, progress)
+    folder = store.results_folder(out, question.name)
+    store.make_folder(folder)
+    with store.locked(folder) as lock:
+        made_by = store.collect_provenance(overrides)
+        opened = store.Store.open(out, question.name, plan.as_json(), made_by)
+        store.check_versions(opened, strict=strict)
+        items = missing_items(plan, opened)
+        with (
+            contextlib.closing(EXECUTORS[executor](lock)) as hand,
+            listening(hand.stop) as heard,
+            Progress(plan, items) as progress,
+        ):
+            Sweep(plan, opened, hand, progress).run(items, heard)
+    if heard.signum:
+        raise Interrupted(heard.signum)
     return store.open_results(opened.path)
 
 
-def run_items(plan: Plan, items: list, opened: store.Store, progress: Progress) -> None:
-    """Trains the items in order; those of one program share its compilation."""
-    lanes, compiled = None, None
-    for item in items:
-        if item.program != compiled:
-            lanes, compiled = Lanes(plan.programs[item.program]), item.program
-        tables = run_item(plan, item, lanes, progress.advance)
-        opened.commit(item.item, *tables)
-        progress.finish(item, tables.runs)
+def missing_items(plan: Plan, opened: store.Store) -> list[WorkItem]:
+    """The work items that are still to be run; checkpoints of no such item are dropped."""
+    devices = jax.local_device_count()
+    begun = [entry for entry in opened.begun() if entry["width"] % devices == 0]
+    items = plan.items(opened.finished_runs(), begun)
+    wanted = {item.item for item in items}
+    stale = [p for p, e in opened.listed.items() if e.get("checkpoint", "") not in {"", *wanted}]
+    opened.drop_checkpoints(stale)
+    return items
+
+
+class Sweep:
+    """A question while it is run: hands out work items, and lists what comes back."""
+
+    def __init__(self, plan: Plan, opened: store.Store, executor: Any, progress: Progress) -> None:
+        """`opened` is the results folder, `executor` who trains."""
+        self.plan, self.opened, self.executor, self.progress = plan, opened, executor, progress
+        self.attempts: Counter[str] = Counter()  # item -> workers that died or failed on it
+        self.fits: dict[int, int] = {}  # program -> widest item that memory allows
+        self.devices = jax.local_device_count()
+
+    def run(self, items: list[WorkItem], heard: Heard) -> None:
+        """Trains the items in order; those of one program share its compilation.
+
+        Raises:
+          StoreError: the results folder cannot be written.
+        """
+        waiting = deque(items)
+        while waiting and not heard.signum:
+            item = waiting.popleft()
+            if item.width > self.fits.get(item.program, item.width):
+                waiting.extendleft(reversed(self._narrower(item)))
+                continue
+            event = self._follow(item)
+            if event["event"] == "finished":
+                written = Parts(event["entries"], event["status"])
+                self.opened.enlist(item.item, written)
+                self.progress.finish(item)
+            elif event["event"] == "out_of_memory" and self._halve(item):
+                waiting.appendleft(item)
+            elif event["event"] == "unwritable":
+                raise store.StoreError(event["message"])
+            elif event["event"] != "stopped" and not heard.signum:
+                self._try_again(item, event, waiting)
+
+    def _follow(self, item: WorkItem) -> dict[str, Any]:
+        """Has `item` trained, lists its checkpoints; returns the event that ends it."""
+        self.progress.begin(item)
+        event = {"event": "stopped"}
+        for event in self.executor.run(make_job(self.plan, item, self.opened, self.devices)):
+            self.progress.tell(event)
+            if event["event"] == "checkpoint":
+                self.opened.enlist_checkpoint(item.item, event["path"], event["entry"])
+            elif event["event"] == "resumed" and event["dropped"]:
+                self.opened.drop_checkpoints(event["dropped"])
+                warnings.warn(
+                    f"{'; '.join(event['damaged'])}; going on from update {event['update']}",
+                    store.StoreWarning,
+                    stacklevel=2,
+                )
+        return event
+
+    def _halve(self, item: WorkItem) -> bool:
+        """Allows the item's program half the width; False where it cannot be less."""
+        width = ceil_div(ceil_div(item.width, 2), self.devices) * self.devices
+        if width >= item.width:
+            return False
+        self.fits[item.program] = width
+        self.opened.drop_checkpoints(self.opened.checkpoints(item.item))
+        self.progress.say(
+            f"out of memory with {item.width} lanes side by side: going on with {width}"
+        )
+        return True
+
+    def _narrower(self, item: WorkItem) -> list[WorkItem]:
+        """The runs of `item` in items as wide as memory allows."""
+        width = self.fits[item.program]
+        self.progress.items += ceil_div(len(item.runs), width) - 1
+        return cut(item.runs, item.program, width)
+
+    def _try_again(self, item: WorkItem, event: dict[str, Any], waiting: deque) -> None:
+        """Once more from the last checkpoint; after `ATTEMPTS`, the item is given up."""
+        reason = event.get("traceback") or event.get("message", "")
+        last = next((line for line in reversed(reason.splitlines()) if line.strip()), "")
+        self.attempts[item.item] += 1
+        if self.attempts[item.item] < ATTEMPTS:
+            self.progress.say(f"work item {item.item}: {last}: trying again")
+            waiting.appendleft(item)
+            return
+        job = make_job(self.plan, item, self.opened, self.devices)
+        path = self.opened.quarantine(item.item, outcome.failed(job).runs, reason)
+        self.progress.say(f"work item {item.item}: {last}: given up, see {self.opened.path / path}")
+        self.progress.finish(item)
 
 
 def check_programs(plan: Plan) -> None:

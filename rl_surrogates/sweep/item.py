@@ -1,56 +1,205 @@
 """How is one work item trained? Chunks of compiled updates from a Python loop, then tables.
 
+`train` is a generator of events, so that the same loop serves a worker process, which sends them to
+its parent, and a notebook, which consumes them where it stands:
+
+    resumed     update, steps, damaged, dropped   where it goes on; checkpoints it cannot use
+    chunk       update, steps, score, diverged    `score` is the IQM over the lanes
+    checkpoint  path, entry                       written, to be listed
+    finished    entries, status                   parts written, to be listed
+    stopped                                       asked to; what was done is saved
+
 The length of a chunk is a traced number: it follows the clock, so that progress moves and an
 interruption is heard within about a second, and no length compiles anything or changes any bit.
+The metrics of a chunk are fetched while the next one is computed.
 """
 
+import sys
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
-import pandas as pd
 
-from rl_surrogates.evaluation import Episodes
+from rl_surrogates import statistics, store
+from rl_surrogates.store import StoreError, checkpoints, files, manifest
+from rl_surrogates.sweep import carry, outcome
+from rl_surrogates.sweep.carry import Carry
+from rl_surrogates.sweep.job import Job
 from rl_surrogates.sweep.lanes import ROWS, Lanes
-from rl_surrogates.sweep.plan import Plan, WorkItem
+from rl_surrogates.types import Info
 
+Event = dict[str, Any]
 CHUNK_SECONDS = 1.0
 
 
-class Tables(NamedTuple):
-    """What a work item leaves behind, tidy; the columns are those of the store."""
+def train(job: Job, lanes: Lanes, stopping: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """Trains, evaluates and stores the runs of a job, from its last good checkpoint on.
 
-    runs: pd.DataFrame
-    curves: pd.DataFrame
-    evaluations: pd.DataFrame
+    Args:
+      job: the work item.
+      lanes: its program.
+      stopping: asked between chunks; once it says so, the training is saved and left.
+
+    Raises:
+      StoreError: a checkpoint or a part cannot be written.
+    """
+    training = Training(job, lanes)
+    yield training.begin()
+    for event in training.advance(stopping):
+        yield event
+        if event["event"] == "stopped":
+            return
+    written = store.write_parts(
+        job.folder,
+        job.parts,
+        job.item.item,
+        outcome.tables(job, training.carry()),
+        {n: store.config_digest(config.flat()) for n, config in job.configs.items()},
+        training.versions,
+    )
+    yield {"event": "finished", **written._asdict()}
 
 
-def run_item(plan: Plan, item: WorkItem, lanes: Lanes, on_steps: Callable[[int], None]) -> Tables:
-    """Trains and evaluates the runs of `item`; tells `on_steps` the steps of each chunk."""
-    started = time.monotonic()
-    padded = item.runs + item.runs[-1:] * (item.width - len(item.runs))
-    seeds = np.array([run.seed for run in padded], np.uint32)
-    hypers = lanes.hypers([plan.settings[run.setting].config for run in padded])
-    state = lanes.init(seeds, hypers)
-    num_updates, every = lanes.config.num_updates, lanes.config.evaluation.every
-    metrics, evaluations, done, size = [], {}, 0, 1
-    while done < num_updates:
-        stop = min(num_updates, (done // every + 1) * every) if every else num_updates
-        count = min(size, stop - done, ROWS)
-        chunk_started = time.monotonic()
-        state, rows = lanes.advance(state, hypers, count)
-        metrics.append(jax.tree.map(lambda leaf, n=count: np.asarray(leaf)[:, :n], rows))
-        size = next_size(count, time.monotonic() - chunk_started)
-        done += count
-        on_steps(count * lanes.config.num_envs * lanes.config.num_steps * len(item.runs))
-        if done == stop:
-            scores = lanes.evaluate(seeds, done, state.learner.params, hypers)
-            evaluations[done] = jax.tree.map(np.asarray, scores)
-    metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *metrics)
-    wall = (time.monotonic() - started) / len(item.runs)
-    return tables(plan, item, metrics, evaluations, wall)
+class Training:
+    """A work item while it is trained."""
+
+    def __init__(self, job: Job, lanes: Lanes) -> None:
+        """Prepares seeds and hypers of the lanes; those beyond the runs repeat the last run."""
+        self.job, self.lanes = job, lanes
+        self.versions = job.versions
+        runs = job.item.runs
+        padded = runs + runs[-1:] * (job.item.width - len(runs))
+        self.seeds = np.array([run.seed for run in padded], np.uint32)
+        self.hypers = lanes.hypers([job.configs[run.setting] for run in padded])
+        self.recorded: list[dict[str, np.ndarray]] = []  # metrics, chunk by chunk
+        self.size, self.clock = 1, time.monotonic()  # of the next chunk; when the last one ended
+
+    def begin(self) -> Event:
+        """Takes over the newest sound checkpoint, or starts."""
+        damaged, dropped, found = [], [], None
+        for path, entry in self.job.checkpoints.items():
+            try:
+                found = self._load(path, entry)
+                break
+            except StoreError as error:
+                damaged.append(str(error))
+                dropped.append(path)
+        self._take(found or Carry(self.lanes.init(self.seeds, self.hypers), {}, {}, 0, 0.0))
+        event = {"event": "resumed", "update": self.done, "steps": self._steps(self.done)}
+        return {**event, "damaged": damaged, "dropped": dropped}
+
+    def carry(self) -> Carry:
+        """All of it as it stands; no chunk may be under way."""
+        if len(self.recorded) > 1:
+            joined = {
+                name: np.concatenate([chunk[name] for chunk in self.recorded], axis=1)
+                for name in self.recorded[0]
+            }
+            self.recorded = [joined]
+        metrics = self.recorded[0] if self.recorded else {}
+        seconds = self.seconds + time.monotonic() - self.started
+        return Carry(self.state, metrics, self.evaluations, self.done, seconds)
+
+    def advance(self, stopping: Callable[[], bool]) -> Iterator[Event]:
+        """Trains to the end, in chunks that meet every evaluation and every checkpoint."""
+        config, pending = self.lanes.config, None
+        every, interval = config.evaluation.every, self.job.checkpoint_every
+        while self.done < config.num_updates:
+            if stopping():
+                if pending:
+                    yield self._collect(*pending)
+                if self.done > self.saved:
+                    yield self._save()
+                yield {"event": "stopped"}
+                return
+            meet = min(
+                config.num_updates, *(next_multiple(self.done, n) for n in (every, interval))
+            )
+            count = min(self.size, meet - self.done, ROWS)
+            self.state, rows = self.lanes.advance(self.state, self.hypers, count)
+            self.done += count
+            if pending:
+                yield self._collect(*pending)
+            pending = rows, count
+            if self.done == meet:
+                yield self._collect(*pending)
+                pending = None
+                last = self.done == config.num_updates
+                if last or (every and self.done % every == 0):
+                    self._evaluate()
+                if not last and self.done % interval == 0:
+                    yield self._save()
+
+    def _take(self, carry: Carry) -> None:
+        self.state, metrics, self.evaluations, self.done, self.seconds = carry
+        self.recorded = [metrics] if metrics else []
+        self.saved = self.done
+        self.started = self.clock = time.monotonic()
+
+    def _collect(self, rows: Info, count: int) -> Event:
+        """Waits for a chunk, and fetches its metrics."""
+        chunk = {name: np.asarray(leaf)[:, :count] for name, leaf in rows.items()}
+        now = time.monotonic()
+        self.size, self.clock = next_size(count, now - self.clock), now
+        self.recorded.append(chunk)
+        lanes = len(self.job.item.runs)
+        return {
+            "event": "chunk",
+            "update": sum(part["finite"].shape[1] for part in self.recorded),
+            "steps": self._steps(count),
+            "score": latest_score(chunk["episode_return"][:lanes]),
+            "diverged": int((~chunk["finite"][:lanes].astype(bool)).any(axis=1).sum()),
+        }
+
+    def _evaluate(self) -> None:
+        params = self.state.learner.params
+        scores = self.lanes.evaluate(self.seeds, self.done, params, self.hypers)
+        self.evaluations[self.done] = jax.tree.map(np.asarray, scores)
+        self.clock = time.monotonic()
+
+    def _steps(self, updates: int) -> int:
+        """Environment steps of the item's runs in so many updates."""
+        config = self.lanes.config
+        return updates * config.num_envs * config.num_steps * len(self.job.item.runs)
+
+    def _save(self) -> Event:
+        about, arrays = carry.pack(self.carry())
+        item = self.job.item
+        path = f"{store.CHECKPOINTS}/{item.item}.{self.done}.ckpt"
+        about |= {"runs": [run.run_id for run in item.runs], "versions": self.versions}
+        data = checkpoints.to_bytes(about, arrays)
+        files.make_folder((self.job.folder / path).parent)
+        files.write_atomically(self.job.folder / path, data)
+        self.saved, self.clock = self.done, time.monotonic()
+        entry = manifest.entry_of(
+            data,
+            checkpoint=item.item,
+            runs=about["runs"],
+            width=item.width,
+            program=self.job.program.digest,
+            versions=self.versions,
+        )
+        return {"event": "checkpoint", "path": path, "entry": entry}
+
+    def _load(self, path: str, entry: dict[str, Any]) -> Carry:
+        """The carry of a checkpoint that is whole, and of these runs in this program."""
+        data = manifest.read_listed(self.job.folder, {path: entry}, path)
+        where = self.job.folder / path
+        about = checkpoints.read_about(where, data)
+        if about["runs"] != [run.run_id for run in self.job.item.runs]:
+            raise StoreError(f"{where}: is of other runs")
+        tree = carry.expected(self.lanes, self.seeds, self.hypers, about)
+        saved = checkpoints.from_bytes(where, data, carry.shapes(tree))
+        found = carry.unpack(self.lanes, tree, saved)
+        self.versions = store.mixed(about["versions"], self.versions)
+        return found
+
+
+def next_multiple(done: int, every: int) -> int:
+    """The first multiple of `every` after `done`; never, where `every` is 0."""
+    return (done // every + 1) * every if every else sys.maxsize
 
 
 def next_size(count: int, seconds: float) -> int:
@@ -58,67 +207,9 @@ def next_size(count: int, seconds: float) -> int:
     return max(1, min(4 * count, int(count * CHUNK_SECONDS / max(seconds, 1e-6))))
 
 
-def tables(
-    plan: Plan,
-    item: WorkItem,
-    metrics: dict[str, np.ndarray],
-    evaluations: dict[int, dict[str, Episodes]],
-    wall: float,
-) -> Tables:
-    """Tidy rows for the runs of `item`; lanes that only pad it are dropped."""
-    lanes = len(item.runs)
-    config = plan.settings[item.runs[0].setting].config
-    steps = config.num_envs * config.num_steps
-    run_ids = np.array([run.run_id for run in item.runs], object)
-    runs = [_run_row(plan, item, lane, metrics["finite"][lane], wall) for lane in range(lanes)]
-    num_updates = metrics["finite"].shape[1]
-    update = np.tile(np.arange(1, num_updates + 1, dtype=np.int64), lanes)
-    curves = {
-        "run_id": np.repeat(run_ids, num_updates),
-        "update": update,
-        "env_steps": update * steps,
-    }
-    for name in sorted(set(metrics) - {"env_steps"}):
-        curves[name] = metrics[name][:lanes].reshape(-1).astype(np.float32)
-    scored = [
-        _episode_rows(run_ids, steps * done, mode, episodes)
-        for done, modes in evaluations.items()
-        for mode, episodes in modes.items()
-    ]
-    return Tables(pd.DataFrame(runs), pd.DataFrame(curves), pd.concat(scored, ignore_index=True))
-
-
-def _run_row(
-    plan: Plan, item: WorkItem, lane: int, finite: np.ndarray, wall: float
-) -> dict[str, Any]:
-    run = item.runs[lane]
-    diverged_at = None if finite.all() else int(np.argmin(finite)) + 1
-    return {
-        "run_id": run.run_id,
-        "item": item.item,
-        "lane": lane,
-        "width": item.width,
-        "seed": run.seed,
-        "setting": run.setting,
-        **plan.settings[run.setting].config.flat(),
-        "status": "done" if diverged_at is None else "diverged",
-        "diverged_at": diverged_at,
-        "wall_s": wall,
-        "device": f"{jax.local_device_count()} x {jax.devices()[0].device_kind}",
-    }
-
-
-def _episode_rows(
-    run_ids: np.ndarray, env_steps: int, mode: str, episodes: Episodes
-) -> pd.DataFrame:
-    lanes, count = len(run_ids), episodes.episode_return.shape[1]
-    return pd.DataFrame(
-        {
-            "run_id": np.repeat(run_ids, count),
-            "env_steps": np.int64(env_steps),
-            "mode": mode,
-            "episode": np.tile(np.arange(count, dtype=np.int32), lanes),
-            "return": episodes.episode_return[:lanes].reshape(-1),
-            "length": episodes.episode_length[:lanes].reshape(-1).astype(np.int32),
-        }
-    )
+def latest_score(episode_return: np.ndarray) -> float | None:
+    """The IQM over lanes of their last update `[L, u]` in which an episode ended, if any did."""
+    ended = ~np.isnan(episode_return)
+    last = episode_return.shape[1] - 1 - np.argmax(ended[:, ::-1], axis=1)
+    found = episode_return[np.arange(len(last)), last][ended.any(axis=1)]
+    return float(statistics.iqm(found)) if found.size else None

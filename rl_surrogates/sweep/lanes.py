@@ -55,6 +55,10 @@ class Lanes:
         """States before the first update, from seeds `[L]`."""
         return self._init(seeds, hypers)
 
+    def place(self, state: State) -> State:
+        """Spreads the lanes of a state over the devices."""
+        return jax.device_put(state, NamedSharding(mesh(), PartitionSpec("lanes")))
+
     def advance(self, state: State, hypers: Any, num_updates: int) -> tuple[State, Info]:
         """At most `ROWS` updates: metrics `[L, ROWS]`, first ones valid. `state` is consumed."""
         return self._advance(state, hypers, np.int32(num_updates))
@@ -64,6 +68,14 @@ class Lanes:
     ) -> dict[str, Episodes]:
         """Greedy and sampled episodes of the current policies, `[L, episodes]`."""
         return self._evaluate(seeds, np.int32(update), params, hypers)
+
+    def shapes(self, seeds: np.ndarray, hypers: Any) -> tuple[Any, Any, Any]:
+        """Shapes and types of the state, of the metrics `[L, ROWS]`, and of an evaluation."""
+        state = jax.eval_shape(self._init, seeds, hypers)
+        zero = np.int32(0)
+        metrics = jax.eval_shape(self._advance, state, hypers, zero)[1]
+        scores = jax.eval_shape(self._evaluate, seeds, zero, state.learner.params, hypers)
+        return state, metrics, scores
 
     def _with_choice(self, config: Config) -> Any:
         own = config.objective
@@ -111,9 +123,13 @@ def compiler_options() -> dict[str, int] | None:
     return CPU_OPTIONS if jax.default_backend() == "cpu" else None
 
 
-def use_every_core() -> int:
-    """One virtual CPU device per core, unless jax already runs; returns the number of devices."""
+def use_every_core(devices: int | None = None) -> int:
+    """One virtual CPU device per core, or `devices` of them, unless jax already runs.
+
+    Returns the number of devices, of whatever kind.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = devices or cores
     if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # the backend has started: its devices stand
             jax.config.update("jax_num_cpu_devices", cores)

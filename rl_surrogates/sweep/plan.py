@@ -12,7 +12,7 @@ The plan is a pure function of the question: nothing is compiled or written here
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rl_surrogates.config import Config, Question, Setting
@@ -37,6 +37,11 @@ class ProgramPlan(NamedTuple):
     objectives: tuple[str, ...]
     runs: tuple[Run, ...]
 
+    @property
+    def digest(self) -> str:
+        """Names the program by what decides it; how many runs it serves does not."""
+        return _digest([self.config.static(), list(self.objectives)])
+
 
 class WorkItem(NamedTuple):
     """Runs that are trained side by side."""
@@ -60,16 +65,21 @@ class Plan(NamedTuple):
         """Every run, program by program."""
         return tuple(run for program in self.programs for run in program.runs)
 
-    def items(self, finished: Collection[str] = ()) -> list[WorkItem]:
-        """Work items for the runs that are not `finished`, all of the same width."""
+    def items(
+        self, finished: Collection[str] = (), begun: Collection[Mapping[str, Any]] = ()
+    ) -> list[WorkItem]:
+        """Work items for the runs that are not `finished`, all of the same width.
+
+        Those that were `begun`, as their checkpoints say, come first in their program, with the
+        runs and the width that they had: another width would give other bits.
+        """
         items = []
         for program in self.programs:
-            missing = [run for run in program.runs if run.run_id not in finished]
-            for first in range(0, len(missing), self.width):
-                runs = tuple(missing[first : first + self.width])
-                items.append(
-                    WorkItem(_digest([r.run_id for r in runs]), program.index, runs, self.width)
-                )
+            held = _begun(program, finished, begun)
+            items += held
+            taken = {run for item in held for run in item.runs}
+            missing = [r for r in program.runs if r.run_id not in finished and r not in taken]
+            items += cut(missing, program.index, self.width)
         return items
 
     def steps(self, runs: Collection[Run]) -> int:
@@ -90,6 +100,7 @@ class Plan(NamedTuple):
             "metric": {"name": question.metric.name, "goal": question.metric.goal},
             "axes": {path: list(values) for path, values in question.axes.items()},
             "seeds": {"start": question.seeds.start, "count": question.seeds.count},
+            "execution": question.execution.model_dump(),
             "settings": [
                 {"index": s.index, "axes": dict(s.axes), "config": s.config.flat()}
                 for s in self.settings
@@ -120,6 +131,12 @@ def make_plan(question: Question, devices: int = 1) -> Plan:
     return Plan(question, settings, programs, ceil_div(lanes, devices) * devices)
 
 
+def cut(runs: Sequence[Run], program: int, width: int) -> list[WorkItem]:
+    """Work items of `width` lanes for these runs of a program, in order."""
+    groups = [tuple(runs[first : first + width]) for first in range(0, len(runs), width)]
+    return [WorkItem(_digest([r.run_id for r in group]), program, group, width) for group in groups]
+
+
 def ceil_div(number: int, by: int) -> int:
     """`number / by`, rounded up."""
     return -(-number // by)
@@ -135,6 +152,18 @@ def _program(index: int, group: list[Setting], question: Question) -> ProgramPla
     names = tuple(dict.fromkeys(setting.config.objective.name for setting in group))
     runs = tuple(Run(run_id(s.config, seed), s.index, seed) for s in group for seed in seeds)
     return ProgramPlan(index, group[0].config, names, runs)
+
+
+def _begun(
+    program: ProgramPlan, finished: Collection[str], begun: Collection[Mapping[str, Any]]
+) -> list[WorkItem]:
+    missing = {run.run_id: run for run in program.runs if run.run_id not in finished}
+    items = []
+    for entry in begun:
+        if entry["program"] == program.digest and missing.keys() >= set(entry["runs"]):
+            runs = tuple(missing.pop(run_id) for run_id in entry["runs"])
+            items.append(WorkItem(entry["checkpoint"], program.index, runs, entry["width"]))
+    return items
 
 
 def _digest(content: Any) -> str:

@@ -1,15 +1,15 @@
-"""What does a person see while a sweep runs? A bar on a terminal, plain lines elsewhere.
+"""What does a person see while a sweep runs? A live table on a terminal, plain lines elsewhere.
 
-Nothing here touches the computation: it is told how many environment steps are done.
+Nothing here touches the computation: it is told what a training reports between two chunks.
 """
 
 import sys
 import time
+from typing import Any
 
-import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.live import Live
+from rich.table import Table
 
 from rl_surrogates.sweep.plan import Plan, WorkItem
 
@@ -17,63 +17,104 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counts environment steps; a context manager."""
+    """Counts environment steps and shows them; a context manager."""
 
     def __init__(self, plan: Plan, items: list[WorkItem]) -> None:
         """Prepares for `items`, the part of `plan` that is still to be run."""
+        self.plan = plan
         self.total = sum(plan.steps(item.runs) for item in items)
-        self.items, self.finished_items, self.done, self.diverged = len(items), 0, 0, 0
-        self.console = Console(stderr=True, highlight=False)
-        self.bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%  {task.fields[speed]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=self.console,
-            disable=not (self.console.is_terminal and self.total),
+        self.items, self.finished_items = len(items), 0
+        self.finished_steps = self.item_steps = 0  # of the sweep's steps, those before included
+        self.session_steps, self.began = 0, None  # what the speed is computed from
+        self.update = self.num_updates = self.diverged = self.diverging = 0
+        self.score: float | None = None
+        self.last_line = time.monotonic()
+        console = Console(stderr=True, highlight=False)
+        live = console.is_terminal and self.total > 0
+        self.live = (
+            Live(console=console, get_renderable=self.table, transient=True) if live else None
         )
-        self.task = self.bar.add_task("", total=self.total, speed="compiling")
-        self.last_line = self.started = time.monotonic()
 
     def __enter__(self) -> "Progress":
-        """Shows the bar."""
-        self.started = time.monotonic()
-        self.bar.__enter__()
-        self._describe()
+        """Shows the table."""
+        if self.live:
+            self.live.__enter__()
         return self
 
     def __exit__(self, *exception) -> None:
-        """Takes the bar down."""
-        self.bar.__exit__(*exception)
+        """Takes the table down."""
+        if self.live:
+            self.live.__exit__(*exception)
 
-    def advance(self, steps: int) -> None:
-        """`steps` more environment steps are done."""
-        self.done += steps
-        speed = self.done / max(time.monotonic() - self.started, 1e-9)
-        self.bar.update(self.task, advance=steps, speed=f"{speed:,.0f} steps/s")
-        if self.bar.disable and time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
-            self._line(speed)
+    def begin(self, item: WorkItem) -> None:
+        """`item` comes next."""
+        self.num_updates = self.plan.programs[item.program].config.num_updates
+        self.update, self.item_steps, self.diverging, self.score = 0, 0, 0, None
 
-    def finish(self, item: WorkItem, runs: pd.DataFrame) -> None:
-        """`item` is trained, evaluated and stored."""
+    def tell(self, event: dict[str, Any]) -> None:
+        """What a training reports; only some of it is shown."""
+        if event["event"] == "resumed":
+            self.update, self.item_steps = event["update"], event["steps"]
+        if event["event"] == "chunk":
+            self.update, self.diverging = event["update"], event["diverged"]
+            self.item_steps += event["steps"]
+            if self.began:
+                self.session_steps += event["steps"]
+            self.began = self.began or time.monotonic()  # the first chunk waits for its compilation
+            self.score = self.score if event["score"] is None else event["score"]
+            waited = self.session_steps and time.monotonic() - self.last_line
+            if not self.live and waited > SECONDS_BETWEEN_LINES:
+                self.last_line = time.monotonic()
+                self.say(self.line())
+
+    def finish(self, item: WorkItem) -> None:
+        """`item` is trained, evaluated and stored, or given up."""
         self.finished_items += 1
-        self.diverged += int((runs["status"] == "diverged").sum())
-        self._describe()
+        self.finished_steps += self.plan.steps(item.runs)
+        self.diverged += self.diverging
+        self.item_steps = self.diverging = 0
 
-    def _describe(self) -> None:
-        diverged = f", {self.diverged} diverged" if self.diverged else ""
-        self.bar.update(self.task, description=f"item {self._item()} of {self.items}{diverged}")
+    def say(self, text: str) -> None:
+        """One line that stays, above the table where there is one."""
+        if self.live:
+            self.live.console.print(text, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
-    def _item(self) -> int:
-        return min(self.finished_items + 1, self.items)
+    def cells(self) -> dict[str, str]:
+        """What is shown, by its heading."""
+        seconds = time.monotonic() - self.began if self.began else 0.0
+        speed = self.session_steps / seconds if seconds else 0.0
+        done = self.finished_steps + self.item_steps
+        return {
+            "item": f"{min(self.finished_items + 1, self.items)} of {self.items}",
+            "update": f"{self.update:,} of {self.num_updates:,}",
+            "return": "" if self.score is None else f"{self.score:.1f}",
+            "steps/s": f"{speed:,.0f}" if speed else "compiling",
+            "done": f"{done / max(self.total, 1):.0%}",
+            "left": _clock((self.total - done) / speed) if speed else "",
+            "diverged": str(self.diverged + self.diverging),
+        }
 
-    def _line(self, speed: float) -> None:
-        self.last_line = time.monotonic()
-        left = (self.total - self.done) / speed
-        print(
-            f"item {self._item()} of {self.items}: {self.done / self.total:.0%}, "
-            f"{speed:,.0f} steps/s, {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
+    def table(self) -> Table:
+        """One row: where the sweep stands, and the interquartile mean of the lanes' returns."""
+        cells = self.cells()
+        table = Table(box=None, pad_edge=False)
+        for name in cells:
+            table.add_column("return (IQM)" if name == "return" else name, justify="right")
+        table.add_row(*cells.values())
+        return table
+
+    def line(self) -> str:
+        """The same, as one line."""
+        cells = self.cells()
+        score = f", return {cells['return']} (IQM)" if cells["return"] else ""
+        return (
+            f"item {cells['item']}: update {cells['update']}{score}, {cells['steps/s']} steps/s, "
+            f"{cells['done']} done, {cells['left']} left, {cells['diverged']} diverged"
         )
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"

@@ -36,6 +36,8 @@ HOMES = {
     "pydantic_core": {"config"},
     "yaml": {"config"},
     "pyarrow": {"store"},
+    "orbax": {"store"},
+    "pickle": set(),
     "matplotlib": {"report"},
     "tyro": {"cli"},
 }

@@ -9,7 +9,7 @@ import pytest
 
 import rl_surrogates as rls
 from rl_surrogates.store import StoreError, StoreWarning
-from rl_surrogates.sweep import engine
+from rl_surrogates.sweep import engine, item
 from rl_surrogates.sweep import run_sweep as ask_for
 from rl_surrogates.sweep.lanes import Lanes
 from rl_surrogates.sweep.progress import Progress
@@ -60,12 +60,12 @@ def trained(monkeypatch):
     """Records which work items are really trained."""
     items = []
 
-    def watched(plan, item, *rest):
-        items.append(item)
-        return run_item(plan, item, *rest)
+    def watched(job, lanes, stopping):
+        items.append(job.item)
+        return train(job, lanes, stopping)
 
-    run_item = engine.run_item
-    monkeypatch.setattr(engine, "run_item", watched)
+    train = item.train
+    monkeypatch.setattr(item, "train", watched)
     return items
 
 
@@ -120,12 +120,12 @@ def test_a_lost_part_is_made_again_and_only_that(results, finished, ask, trained
 def test_an_interruption_keeps_what_is_finished_and_asking_again_makes_the_same_tables(
     finished, ask, tmp_path, monkeypatch, trained
 ):
-    def second_item(progress, steps):
-        if progress.finished_items == 1:
+    def second_item(progress, event):
+        if progress.finished_items == 1 and event["event"] == "chunk":
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Progress, "advance", second_item)
+        patch.setattr(Progress, "tell", second_item)
         with pytest.raises(KeyboardInterrupt):
             ask_for(ask(), out=tmp_path)
     first = trained[0].runs

@@ -1,0 +1,138 @@
+"""Who carries out a job? This process, or a worker that may die.
+
+An executor is a hand and nothing more: `run(job)` gives events, `stop()` asks it to save and leave,
+`close()` ends it. It knows neither the plan nor the manifest, and is told nothing but jobs.
+
+    local    one worker process. It drives all devices of the machine, over which the lanes are
+             spread: lanes never talk, so a process per device would gain nothing and cost memory
+             and a compilation each. If it dies, by a fault of the runtime or for want of memory,
+             the sweep lives on.
+    inline   this process: no second start, and a debugger stops where one expects. What kills a
+             training kills the sweep, which resumes from its last checkpoint.
+"""
+
+import collections
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from rl_surrogates.sweep import job as jobs
+from rl_surrogates.sweep import worker
+from rl_surrogates.sweep.job import Job
+
+ENDINGS = {"finished", "stopped", "failed", "out_of_memory", "unwritable"}
+GRACE = 20.0  # seconds in which a worker that was told to stop has to save and leave
+PACKAGE = Path(__file__).parents[2]
+
+
+class Inline:
+    """Carries out jobs in this process."""
+
+    def __init__(self, lock: int | None = None) -> None:
+        """`lock` is of no use here: this process holds it."""
+        self.programs, self.stopping = worker.Programs(), threading.Event()
+
+    def run(self, job: Job) -> Iterator[dict]:
+        """The events of a job, as they happen."""
+        return worker.perform(job, self.programs, self.stopping.is_set)
+
+    def stop(self) -> None:
+        """Leaves after the chunk that is running."""
+        self.stopping.set()
+
+    def close(self) -> None:
+        """Nothing is left to end."""
+
+
+class Local:
+    """Carries out jobs in one worker process, which is started again when it has died."""
+
+    def __init__(self, lock: int | None = None) -> None:
+        """The worker is started for the first job; it holds `lock` as long as it lives."""
+        self.lock, self.stopping, self.sending, self.unsaved = lock, False, False, False
+        self.environment = dict(os.environ)
+        # An accelerator's memory is the worker's: this process only asks for names and counts.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        self.process: subprocess.Popen | None = None
+
+    def run(self, job: Job) -> Iterator[dict]:
+        """The events of a job; `died` is the last one where the worker did."""
+        if self.stopping:
+            yield {"event": "stopped"}
+            return
+        if self.process is None or self.process.poll() is not None:
+            self._start()
+        self.unsaved = False
+        self._send(jobs.to_line(job))
+        for line in self.process.stdout:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                break  # cut off while it was written
+            self.unsaved = event["event"] == "chunk"
+            yield event
+            if event["event"] in ENDINGS:
+                return
+        status = self.process.wait()
+        self.errors.join(timeout=5)
+        text = "".join(self.tail)
+        yield {"event": "died", "traceback": f"{text}\nthe worker ended with status {status}"}
+
+    def stop(self) -> None:
+        """Has the worker save and leave; one that has nothing to save, or is too slow, is ended."""
+        self.stopping = True
+        if self.process is None:
+            return
+        if not self.unsaved:
+            self.process.kill()
+        elif not self.sending:
+            self._send(worker.STOP)
+            timer = threading.Timer(GRACE, self.process.kill)
+            timer.daemon = True
+            timer.start()
+
+    def close(self) -> None:
+        """Ends the worker at once."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            pipe.close()
+
+    def _start(self) -> None:
+        paths = [str(PACKAGE), self.environment.get("PYTHONPATH", "")]
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "rl_surrogates.sweep.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**self.environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            pass_fds=() if self.lock is None else (self.lock,),
+        )
+        self.tail: collections.deque[str] = collections.deque(maxlen=200)
+        self.errors = threading.Thread(target=_keep, args=(self.process.stderr, self.tail))
+        self.errors.daemon = True
+        self.errors.start()
+
+    def _send(self, line: str) -> None:
+        self.sending, data = True, memoryview(f"{line}\n".encode("ascii"))
+        try:
+            while data:
+                data = data[os.write(self.process.stdin.fileno(), data) :]
+        except BrokenPipeError:
+            pass  # it is dead, which `run` will notice
+        self.sending = False
+
+
+def _keep(pipe, tail: collections.deque) -> None:
+    with pipe:
+        for line in pipe:
+            tail.append(line.decode("utf-8", "replace"))
+
+
+EXECUTORS = {"local": Local, "inline": Inline}
