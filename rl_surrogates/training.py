@@ -1,6 +1,6 @@
 """THE PAGE: one update of a policy, in the order in which it happens.
 
-    act     T steps in B environments, with s' before any reset
+    act     T steps in B environments, with s' before any reset; normalised, where that is asked for
     judge   V(s), V(s'), advantage, value target
     score   log-probabilities and KLs -> objective -> mean; value loss; entropy
     ascend  E epochs x M minibatches on that loss
@@ -27,6 +27,7 @@ from rl_surrogates import (
     diagnostics,
     environments,
     inspection,
+    normalisation,
     rollout,
     value_losses,
 )
@@ -34,6 +35,7 @@ from rl_surrogates.config import Config
 from rl_surrogates.objectives import Objective
 from rl_surrogates.types import (
     Acting,
+    Actor,
     Array,
     Ascent,
     Batch,
@@ -79,13 +81,21 @@ class Program:
             if name in self.objective.coefficients
         }
         path = getattr(self.config.adaptation, "coefficient", adaptation.OBJECTIVE)
-        return State(key, acting, learner, coefficients, adaptation.beside(path, hypers))
+        normaliser = normalisation.start(
+            observation,
+            self.config.num_envs,
+            observations=self.config.normalise.observations,
+            rewards=self.config.normalise.rewards,
+        )
+        adapted = adaptation.beside(path, hypers)
+        return State(key, acting, learner, coefficients, adapted, normaliser)
 
     def update(self, state: State, hypers: Any) -> tuple[State, Info]:
         """One update, in order."""
         first, hypers = hypers, adaptation.current(hypers, state.adapted)
         key, key_act, key_ascend = jax.random.split(state.key, 3)
         acting, transitions = self.collect(key_act, state, hypers)  # 1 act
+        normaliser, transitions = self.normalise(state, transitions, hypers)
         batch = self.judge(state, transitions, hypers)  # 2 judge
         loss = partial(self.score, hypers=hypers, coefficients=state.coefficients)  # 3 score
         learner, info = self.ascent.ascend(
@@ -94,7 +104,7 @@ class Program:
         coefficients, adapted, seen = self.adapt(state, learner, batch, first)  # 5 adapt
         info = {**inspection.of_update(self, state, learner.params, batch), **info, **seen}
         return (
-            State(key, acting, learner, coefficients, adapted),
+            State(key, acting, learner, coefficients, adapted, normaliser),
             {**info, **self.report(info, learner, batch, transitions)},  # 6 report
         )
 
@@ -126,11 +136,17 @@ class Program:
             key,
             self.env,
             self.env_params(hypers),
-            self.network,
+            self.acting_network(state.actor),
             state.learner.params,
             state.acting,
             num_steps=self.config.num_steps,
         )
+
+    def normalise(
+        self, state: State, transitions: Transition, hypers: Any
+    ) -> tuple[Any, Transition]:
+        """The statistics for the next update, and the rollout as the learner sees it."""
+        return normalisation.normalise(state.normaliser, transitions, gamma=hypers.advantage.gamma)
 
     def judge(self, state: State, transitions: Transition, hypers: Any) -> Batch:
         """Values, advantages and value targets of a rollout, as samples."""
@@ -261,6 +277,10 @@ class Program:
             "env_steps": diagnostics.env_steps(learner.update, steps, self.config.num_updates),
             "finite": info["finite"] & diagnostics.all_finite(learner.params),
         }
+
+    def acting_network(self, actor: Actor) -> Network:
+        """The network for raw observations, behind the actor's statistics."""
+        return normalisation.acting_network(self.network, actor.normaliser)
 
     def env_params(self, hypers: Any) -> Any:
         """The environment's parameters, with the traced numbers of `env.params`."""

@@ -164,6 +164,13 @@ class Acting(NamedTuple):
     episode_length: Array  # [B] int32
 
 
+class Actor(NamedTuple):
+    """What it takes to act as a training does."""
+
+    params: Params
+    normaliser: Any  # the statistics behind which the network sees observations
+
+
 class State(NamedTuple):
     """Everything that the next update needs, and nothing else."""
 
@@ -172,3 +179,9 @@ class State(NamedTuple):
     learner: Learner
     coefficients: dict[str, Array]  # of the objective, as adapted so far
     adapted: dict[str, Array]  # what else an adaptation moves, by its dotted path among the hypers
+    normaliser: Any  # statistics of observations and rewards
+
+    @property
+    def actor(self) -> Actor:
+        """The part that an evaluation needs, and an export keeps."""
+        return Actor(self.learner.params, self.normaliser)

@@ -245,6 +245,13 @@ class Diagnostics(Section):
     shadow: Annotated[tuple[Annotated[str, AfterValidator(_row)], ...], Field(strict=False)] = ()
 
 
+class Normalise(Section):
+    """Which of the two are brought to unit scale by running statistics."""
+
+    observations: bool = False
+    rewards: bool = False
+
+
 class Fields(Section):
     """The fields of a run, each valid on its own."""
 
@@ -261,6 +268,7 @@ class Fields(Section):
     ] = ClippedSquaredError()
     adaptation: Annotated[Section, OneOf(*ADAPTATIONS)] = Fixed()
     ent_coef: Annotated[Traced, Field(ge=0)] = 0.01
+    normalise: Normalise = Normalise()
     evaluation: Evaluation = Evaluation()
     diagnostics: Diagnostics = Diagnostics()
 

@@ -154,8 +154,7 @@ class Training:
         }
 
     def _evaluate(self) -> None:
-        params = self.state.learner.params
-        scores = self.lanes.evaluate(self.seeds, self.done, params, self.hypers)
+        scores = self.lanes.evaluate(self.seeds, self.done, self.state.actor, self.hypers)
         self.evaluations[self.done] = jax.tree.map(np.asarray, scores)
         self.clock = time.monotonic()
 

@@ -23,7 +23,7 @@ from rl_surrogates.config import Config
 from rl_surrogates.evaluation import Episodes
 from rl_surrogates.objectives import choice
 from rl_surrogates.sweep.plan import ProgramPlan
-from rl_surrogates.types import Array, Info, Params, State
+from rl_surrogates.types import Actor, Array, Info, State
 
 ROWS = 32  # updates that one call can record: what bounds the memory of the metrics
 # On a CPU most of the compile time goes into optimising random number kernels; level 1 halves it at
@@ -64,17 +64,17 @@ class Lanes:
         return self._advance(state, hypers, np.int32(num_updates))
 
     def evaluate(
-        self, seeds: np.ndarray, update: int, params: Params, hypers: Any
+        self, seeds: np.ndarray, update: int, actor: Actor, hypers: Any
     ) -> dict[str, Episodes]:
         """Greedy and sampled episodes of the current policies, `[L, episodes]`."""
-        return self._evaluate(seeds, np.int32(update), params, hypers)
+        return self._evaluate(seeds, np.int32(update), actor, hypers)
 
     def shapes(self, seeds: np.ndarray, hypers: Any) -> tuple[Any, Any, Any]:
         """Shapes and types of the state, of the metrics `[L, ROWS]`, and of an evaluation."""
         state = jax.eval_shape(self._init, seeds, hypers)
         zero = np.int32(0)
         metrics = jax.eval_shape(self._advance, state, hypers, zero)[1]
-        scores = jax.eval_shape(self._evaluate, seeds, zero, state.learner.params, hypers)
+        scores = jax.eval_shape(self._evaluate, seeds, zero, state.actor, hypers)
         return state, metrics, scores
 
     def _with_choice(self, config: Config) -> Any:
@@ -86,14 +86,14 @@ class Lanes:
         return self.program.init(jax.random.key(seed), hypers)
 
     def _episodes(
-        self, seed: Array, update: Array, params: Params, hypers: Any
+        self, seed: Array, update: Array, actor: Actor, hypers: Any
     ) -> dict[str, Episodes]:
         return evaluation.evaluate(
             evaluation.evaluation_key(seed, update),
             self.program.env,
             self.program.env_params(hypers),
-            self.program.network,
-            params,
+            self.program.acting_network(actor),
+            actor.params,
             episodes=self.config.evaluation.episodes,
         )
 
