@@ -26,9 +26,14 @@ def make_network(config: Config, env: Any = None) -> Network:
     return networks.make(
         torso=config.network.torso,
         hidden=config.network.hidden,
+        channels=config.network.channels,
         activation=config.network.activation,
+        shared=config.network.shared,
+        initialisation=config.network.initialisation,
+        dtype=config.network.dtype,
         policy_head=head,
         observation=observation,
+        observation_space=environments.observation_space(env, params),
     )
 
 

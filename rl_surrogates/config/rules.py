@@ -20,6 +20,7 @@ ADAPTED_BESIDE = {  # what an adaptation may move that is no coefficient of the 
     "linear_anneal": ("ent_coef",),
 }
 LEARNING_RATES = (adaptation.SLOWEST, adaptation.FASTEST)
+RECURRENT = "gru"  # the torso with a memory
 
 
 def broken(config: Any) -> tuple[Problem, ...]:
@@ -50,14 +51,24 @@ def broken_in_what_is_valid(
 
 
 def minibatches_divide_the_batch(config: Any) -> Problem | None:
-    """Every minibatch has the same size."""
-    batch = config.num_envs * config.num_steps
+    """Every minibatch has the same size; a network with memory learns from whole sequences."""
+    whole = config.network.torso == RECURRENT
+    batch = config.num_envs * (1 if whole else config.num_steps)
     count = getattr(config.ascent, "num_minibatches", 1)
     if batch % count == 0:
         return None
-    remedy = f"use {_divisors_near(count, batch)}"
-    message = f"{count} does not divide num_envs * num_steps = {batch}; {remedy}"
+    parts = "num_envs" if whole else "num_envs * num_steps"
+    why = f", and a {RECURRENT} learns from whole sequences, one per environment" if whole else ""
+    message = f"{count} does not divide {parts} = {batch}{why}; use {_divisors_near(count, batch)}"
     return _problem("ascent.num_minibatches", message, "num_steps", "num_envs")
+
+
+def memory_has_a_size(config: Any) -> Problem | None:
+    """The last hidden layer of a recurrent network is its memory."""
+    if config.network.torso != RECURRENT or config.network.hidden:
+        return None
+    message = f"the last layer of a {RECURRENT} is its memory; use at least one, such as [64]"
+    return _problem("network.hidden", message, "network.torso")
 
 
 def batch_can_be_indexed(config: Any) -> Problem | None:
@@ -133,6 +144,7 @@ def horizon_holds_an_update(config: Any) -> Problem | None:
 
 RULES: tuple[Callable[[Any], Problem | None], ...] = (
     minibatches_divide_the_batch,
+    memory_has_a_size,
     batch_can_be_indexed,
     at_least_one_update,
     updates_can_be_counted,

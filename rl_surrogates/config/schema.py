@@ -78,11 +78,15 @@ class Env(Section):
 
 
 class Network(Section):
-    """The torso that policy and value function each have for themselves, and the policy's head."""
+    """The torso, the head of the policy, and how their parameters begin."""
 
-    torso: Literal["mlp"] = "mlp"
+    torso: Literal["mlp", "cnn", "gru"] = "mlp"
     hidden: Annotated[tuple[Count, ...], Field(strict=False)] = (64, 64)  # units per layer
+    channels: Annotated[tuple[Count, ...], Field(strict=False)] = (16,)  # per convolution of a cnn
     activation: Literal["tanh", "relu", "swish", "gelu", "elu", "leaky_relu"] = "tanh"
+    shared: bool = False  # one torso for policy and value function, not one each
+    initialisation: Literal["orthogonal", "lecun"] = "orthogonal"
+    dtype: Literal["float32", "bfloat16"] = "float32"  # what a torso computes in
     # auto: the first that fits the environment's actions
     head: Literal["auto", "categorical", "multi_categorical", "gaussian", "tanh_gaussian"] = "auto"
     scale: Literal["state_independent", "state_dependent"] = "state_independent"  # of a Gaussian

@@ -110,6 +110,14 @@ MALFORMED = {
         "num_steps: 3\nnum_envs: 2\n",
         [(1, 12, "ascent.num_minibatches", "4 does not divide")],
     ),
+    "sequences_are_kept_whole": (
+        "network: {torso: gru}\nnum_envs: 6\n",  # 4 divides 6 * 128
+        [(2, 11, "ascent.num_minibatches", "num_envs = 6, and a gru learns from whole sequences")],
+    ),
+    "memory_without_a_size": (
+        "network: {torso: gru, hidden: []}\n",
+        [(1, 31, "network.hidden", "its memory; use at least one")],
+    ),
     "too_short": ("total_timesteps: 100\n", [(1, 18, "total_timesteps", "use at least 512")]),
     "adapts_nothing": (
         "adaptation: {name: adaptive_kl, coefficient: objective.beta, target: 0.01}\n",

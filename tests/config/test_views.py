@@ -106,7 +106,11 @@ def test_static_is_plain_data_without_the_objective():
     assert static["network"] == {
         "torso": "mlp",
         "hidden": [64, 64],
+        "channels": [16],
         "activation": "tanh",
+        "shared": False,
+        "initialisation": "orthogonal",
+        "dtype": "float32",
         "head": "auto",
         "scale": "state_independent",
         "initial_std": 1.0,

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,26 +15,28 @@ from tests.probes import CLOCK, UNIFORM, Accumulator, Probe, ProbeParams
 T, B = 6, 4
 
 
-@pytest.fixture(scope="module")
-def program():
+def made(**network):
+    """A small training in episodes of three steps that a time limit ends."""
     config = Config(
+        network=network,
         num_envs=B,
         num_steps=T,
         total_timesteps=5 * T * B,
         ascent={"num_epochs": 3, "num_minibatches": 2, "learning_rate": 0.05},
         advantage={"gae_lambda": 0.0, "standardise": "none", "gamma": 0.5},
     )
-    env = Probe(ProbeParams(kind=UNIFORM, length=3, limit=1))
-    return dataclasses.replace(make_program(config, env=env), network=Accumulator())
+    return make_program(config, env=Probe(ProbeParams(kind=UNIFORM, length=3, limit=1)))
 
 
 @pytest.fixture(scope="module")
-def trained(program):
-    return jax.jit(program.train)(jax.random.key(0), program.config.hypers())
+def program():
+    return dataclasses.replace(made(hidden=[1]), network=Accumulator())
 
 
-def test_the_ratio_is_one_at_the_first_minibatch_of_every_update(trained):
-    _, metrics = trained
+@pytest.mark.parametrize("shared", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_ratio_is_one_at_the_first_minibatch_of_every_update(shared):
+    program = made(torso="gru", hidden=[8], shared=shared)
+    _, metrics = jax.jit(program.train)(jax.random.key(0), program.config.hypers())
     assert float(metrics["first_ratio_error"].max()) <= 1e-5
     assert float(metrics["approx_kl"].min()) > 1e-9
     assert bool(metrics["finite"].all())
@@ -91,18 +94,33 @@ def test_a_successor_is_valued_with_the_memory_that_led_to_it(program):
     assert bool(transitions.truncated.any())
 
 
-def test_two_episodes_in_one_environment_equal_two_rollouts():
-    network = Accumulator()
-    params = network.init(jax.random.key(0), jnp.zeros(1))
-    observation = jax.random.normal(jax.random.key(1), (2, 5, 3, 1))  # two episodes of 5 steps
+@pytest.fixture(scope="module", params=["accumulator", "gru"])
+def two_episodes(request):
+    """Two episodes of 5 steps in 3 environments, a network, and what it makes of a sequence."""
+    network = Accumulator() if request.param == "accumulator" else made(torso="gru").network
+    params = jax.jit(network.init)(jax.random.key(0), jnp.zeros(1))
+    unroll = jax.jit(lambda *inputs: network.unroll(params, *inputs)[:2])
+    observation = jax.random.normal(jax.random.key(1), (2, 5, 3, 1))
     first = jnp.zeros((5, 3), bool).at[0].set(True)
-    unroll = jax.jit(network.unroll)
-    begin = jnp.full(3, 7.0)  # what an earlier episode left behind
-    joined = unroll(params, observation.reshape(10, 3, 1), jnp.tile(first, (2, 1)), begin)
-    apart = [unroll(params, one, first, network.initial_carry(3)) for one in observation]
-    logits = jnp.concatenate([pi.logits for pi, _, _ in apart])
-    np.testing.assert_array_equal(joined[0].logits, logits)
-    np.testing.assert_array_equal(joined[1], jnp.concatenate([value for _, value, _ in apart]))
+    return unroll, observation, first, network.initial_carry(3)
+
+
+def test_two_episodes_in_one_environment_equal_two_rollouts(two_episodes):
+    unroll, observation, first, fresh = two_episodes
+    left_behind = jax.tree.map(lambda leaf: leaf + 7.0, fresh)  # by an earlier episode
+    joined = unroll(observation.reshape(10, 3, 1), jnp.tile(first, (2, 1)), left_behind)
+    apart = [unroll(one, first, fresh) for one in observation]
+    expected = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *apart)
+    chex.assert_trees_all_close(joined, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_an_episode_leaves_no_bit_to_the_next(two_episodes):
+    unroll, observation, first, fresh = two_episodes
+    resets = jnp.tile(first, (2, 1))
+    other = observation.at[0].add(1.0)
+    one, two = (unroll(seen.reshape(10, 3, 1), resets, fresh) for seen in (observation, other))
+    chex.assert_trees_all_equal(*(jax.tree.map(lambda leaf: leaf[5:], got) for got in (one, two)))
+    assert jnp.abs(one[1][:5] - two[1][:5]).max() > 1e-3
 
 
 def test_values_of_an_environment_do_not_depend_on_the_episodes_before(program):

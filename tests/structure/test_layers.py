@@ -138,14 +138,23 @@ def test_environment_names_are_those_that_gymnax_registers():
     assert sorted(ENVIRONMENT_NAMES) == sorted(gymnax.registered_envs)
 
 
-def test_the_activations_that_a_config_accepts_are_those_that_networks_have():
+@pytest.mark.parametrize(
+    "field, table",
+    [
+        ("activation", "ACTIVATIONS"),
+        ("torso", "TORSOS"),
+        ("initialisation", "INITIALISERS"),
+        ("dtype", "DTYPES"),
+    ],
+)
+def test_what_a_config_accepts_of_a_network_is_what_networks_have(field, table):
     from typing import get_args
 
+    from rl_surrogates import networks
     from rl_surrogates.config.schema import Network
-    from rl_surrogates.networks import ACTIVATIONS
 
-    accepted = get_args(Network.model_fields["activation"].annotation)
-    assert set(accepted) == set(ACTIVATIONS)
+    accepted = get_args(Network.model_fields[field].annotation)
+    assert set(accepted) == set(getattr(networks, table))
 
 
 def variants(section):
