@@ -45,6 +45,7 @@ def make_ascent(config: Config) -> Ascent:
         num_minibatches=settings.num_minibatches,
         anneal=settings.anneal == "linear",
         num_updates=config.num_updates,
+        average=settings.ewma_decay is not None,
     )
 
 

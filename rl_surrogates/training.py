@@ -221,7 +221,7 @@ class Program:
         available = {
             "log_prob": lambda: log_prob,
             "log_prob_old": lambda: batch.log_prob_old,
-            "log_prob_prox": lambda: batch.log_prob_old,  # no other proximal policy is kept
+            "log_prob_prox": lambda: self.log_prob_prox(batch),
             "advantage": lambda: advantage,
             "kl_old_new": lambda: batch.distribution_old.kl(pi),
             "kl_new_old": lambda: pi.kl(batch.distribution_old),
@@ -234,6 +234,13 @@ class Program:
         if self.config.advantage.standardise == "minibatch":
             return advantages.standardise(batch.advantage)
         return batch.advantage
+
+    def log_prob_prox(self, batch: Batch) -> Array:
+        """Log-probability under the proximal policy: the one that acted, unless another is kept."""
+        if batch.proximal is None:
+            return batch.log_prob_old
+        pi, _, _ = self.network.unroll(batch.proximal, batch.observation, batch.reset, batch.carry)
+        return pi.log_prob(batch.action)
 
     def value_loss(self, value: Array, batch: Batch, hypers: Any) -> Array:
         """The value loss per sample, units of return squared."""
@@ -324,5 +331,6 @@ def as_samples(batch: Batch) -> Batch:
 
 def as_sequences(batch: Batch) -> Batch:
     """`[T, B, ...]` <-> `[B, T, ...]`: sequences as samples; the carry is `[B, ...]` either way."""
-    swapped = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), batch._replace(carry=()))
-    return swapped._replace(carry=batch.carry)
+    samples = batch._replace(carry=(), proximal=None)
+    swapped = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), samples)
+    return swapped._replace(carry=batch.carry, proximal=batch.proximal)

@@ -115,6 +115,7 @@ class Batch(NamedTuple):
     value_old: Array  # [N] V(s) before the update, units of return
     advantage: Array  # [N] units of return, or standardised
     value_target: Array  # [N] units of return
+    proximal: Params | None = None  # parameters of the proximal policy; None: the one that acted
 
 
 class Learner(NamedTuple):

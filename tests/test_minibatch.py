@@ -14,7 +14,7 @@ from rl_surrogates import make_program
 from rl_surrogates.ascent.minibatch import deal, minibatch, optimiser, orders
 from rl_surrogates.config import Config
 from rl_surrogates.distributions import Categorical
-from rl_surrogates.objectives import choice, find
+from rl_surrogates.objectives import OBJECTIVES, choice, find
 from rl_surrogates.types import Batch, Score
 from tests.probes import Probe
 
@@ -24,7 +24,8 @@ class Samples(NamedTuple):
 
 
 def hypers(learning_rate=1e-3, max_grad_norm=0.5):
-    return SimpleNamespace(learning_rate=learning_rate, max_grad_norm=max_grad_norm)
+    off = dict.fromkeys(("target_kl", "max_ratio_deviation"))
+    return SimpleNamespace(learning_rate=learning_rate, max_grad_norm=max_grad_norm, **off)
 
 
 def linear(params, batch):
@@ -134,11 +135,12 @@ def test_a_loss_that_is_not_finite_is_reported():
 
 
 NAMES = ("policy_gradient", "importance_sampled", "ppo_clip", "spo")
+FIRST_ORDER = [name for name, row in OBJECTIVES.items() if row.first_order]
 
 
-def ascended(num_epochs, num_minibatches):
-    """The parameters `[4, ...]` after one update with each of four objectives, on equal data."""
-    entries = {name: find(name) for name in NAMES}
+def ascended(names, num_epochs, num_minibatches, **coefficients):
+    """The parameters `[O, ...]` after one update with each objective, on equal data."""
+    entries = {name: find(name) for name in names}
     config = Config(
         num_envs=4,
         num_steps=16,
@@ -175,28 +177,31 @@ def ascended(num_epochs, num_minibatches):
         learner = program.ascent.init(params)
         return program.ascent.ascend(jax.random.key(5), loss, learner, batch, learned.ascent)[0]
 
-    chosen = [choice.choose(entries, name, {}) for name in NAMES]
+    chosen = [choice.choose(entries, name, coefficients.get(name, {})) for name in names]
     return ascend(
         jax.tree.map(lambda *leaves: jnp.stack(leaves), *jax.tree.map(jnp.float32, chosen))
     ).params
 
 
-def distances(params):
-    """How far the policy parameters of each objective are from those of `policy_gradient`."""
+def distances(names, params):
+    """How far the policy parameters of each objective are from those of the first."""
     return {
         name: max(
             float(jnp.abs(leaf[i] - leaf[0]).max()) for leaf in jax.tree.leaves(params["policy"])
         )
-        for i, name in enumerate(NAMES)
+        for i, name in enumerate(names)
     }
 
 
 def test_one_epoch_of_one_minibatch_is_the_same_step_for_every_first_order_objective():
-    far = distances(ascended(num_epochs=1, num_minibatches=1))
-    assert max(far.values()) < 1e-5, far
+    # Whatever the price of a nat: the first inner step of `mdpo` is that of the policy gradient.
+    names = ["policy_gradient", *(name for name in FIRST_ORDER if name != "policy_gradient")]
+    coefficients = {"mdpo": {"inverse_step": 100.0}, "kl_penalty": {"beta": 100.0}}
+    far = distances(names, ascended(names, 1, 1, **coefficients))
+    assert len(far) > 25 and max(far.values()) < 1e-5, far
 
 
 def test_a_second_epoch_tells_the_objectives_apart():
-    far = distances(ascended(num_epochs=4, num_minibatches=1))
+    far = distances(NAMES, ascended(NAMES, num_epochs=4, num_minibatches=1))
     assert min(far[name] for name in NAMES[1:]) > 1e-4, far
     assert len(set(far.values())) == 4, far

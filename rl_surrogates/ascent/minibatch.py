@@ -19,23 +19,28 @@ import jax.numpy as jnp
 import optax
 
 from rl_surrogates import adaptation
+from rl_surrogates.ascent import proximal, stopping
 from rl_surrogates.types import Array, Ascent, Batch, Info, Learner, Loss, Params, Scalar
 
 ADAM_EPSILON = 1e-5
 
 
-def minibatch(*, num_epochs: int, num_minibatches: int, anneal: bool, num_updates: int) -> Ascent:
-    """The ascent that takes `num_epochs * num_minibatches` steps of Adam per update.
+def minibatch(
+    *, num_epochs: int, num_minibatches: int, anneal: bool, num_updates: int, average: bool = False
+) -> Ascent:
+    """The ascent that takes `num_epochs * num_minibatches` steps of Adam per update, or fewer.
 
     Args:
       num_epochs: passes over the batch, >= 1.
       num_minibatches: parts of one pass, >= 1; divides the leading axis of the batch.
       anneal: whether the learning rate falls linearly, once per update, to 0 after `num_updates`.
       num_updates: length of the training, in updates.
+      average: whether the proximal policy is an average, with `hypers.ewma_decay` (`proximal`).
     """
 
     def init(params: Params) -> Learner:
-        return Learner(params, optimiser(0.0, 0.0).init(params), jnp.zeros((), jnp.int32))
+        learner = Learner(params, optimiser(0.0, 0.0).init(params), jnp.zeros((), jnp.int32))
+        return proximal.averaged(learner) if average else learner
 
     def ascend(
         key: Array, loss: Loss, learner: Learner, batch: Batch, hypers: Any
@@ -43,19 +48,47 @@ def minibatch(*, num_epochs: int, num_minibatches: int, anneal: bool, num_update
         fraction = adaptation.linear_anneal(learner.update, num_updates) if anneal else 1.0
         learning_rate = hypers.learning_rate * fraction
         step = gradient_step(loss, optimiser(learning_rate, hypers.max_grad_norm))
-
-        def epoch(learner: Learner, order: Array) -> tuple[Learner, Info]:
-            return jax.lax.scan(step, learner, deal(batch, order, num_minibatches))
-
-        size = jax.tree.leaves(batch)[0].shape[0]
-        learner, infos = jax.lax.scan(epoch, learner, orders(key, num_epochs, size))
+        if average:
+            step = proximal.averaging(step, hypers.ewma_decay)
+        learner, info = passes(
+            key,
+            step,
+            learner,
+            batch,
+            hypers,
+            num_epochs=num_epochs,
+            num_minibatches=num_minibatches,
+        )
         learner = learner._replace(update=learner.update + 1)
-        return learner, {
-            **summarise(infos),
-            "learning_rate": jnp.asarray(learning_rate, jnp.float32),
-        }
+        return learner, {**info, "learning_rate": jnp.asarray(learning_rate, jnp.float32)}
 
     return Ascent(init, ascend)
+
+
+def passes(
+    key: Array,
+    step: Callable,
+    learner: Learner,
+    batch: Batch,
+    hypers: Any,
+    *,
+    num_epochs: int,
+    num_minibatches: int,
+) -> tuple[Learner, Info]:
+    """Epochs of shuffled minibatches, each a `step`, within the limits of `hypers` (`stopping`).
+
+    Consumes `key`.
+    """
+    limited = hypers.target_kl is not None or hypers.max_ratio_deviation is not None
+    if limited:
+        step, learner = stopping.stopping(step, hypers), (learner, jnp.zeros((), bool))
+
+    def epoch(carry: Any, order: Array) -> tuple[Any, Info]:
+        return jax.lax.scan(step, carry, deal(batch, order, num_minibatches))
+
+    size = jax.tree.leaves(batch)[0].shape[0]
+    carry, infos = jax.lax.scan(epoch, learner, orders(key, num_epochs, size))
+    return carry[0] if limited else carry, summarise(infos)
 
 
 def optimiser(learning_rate: Scalar, max_grad_norm: Scalar) -> optax.GradientTransformation:
@@ -101,10 +134,15 @@ def deal(batch: Batch, order: Array, num_minibatches: int) -> Batch:
 
 
 def summarise(infos: Info) -> Info:
-    """`[E, M]` -> scalars: how far the policy moved in the last epoch, the mean of the rest."""
+    """`[E, M]` -> scalars: how far the policy moved in the last epoch, the mean of the rest.
+
+    The mean is over the minibatches up to the one at which the update stopped. In later epochs the
+    policy stays where it is, so that the last one measures it on the whole batch.
+    """
     last_epoch = {name: jnp.mean(infos[name][-1]) for name in ("approx_kl", "clip_fraction")}
+    seen = infos.get("seen")
     whole = {
-        name: jnp.mean(infos[name])
+        name: jnp.mean(infos[name], where=seen)
         for name in ("policy_loss", "value_loss", "entropy", "grad_norm")
     }
     return {
@@ -112,6 +150,7 @@ def summarise(infos: Info) -> Info:
         **last_epoch,
         **by_epoch(infos),
         "first_ratio_error": infos["ratio_error"][0, 0],
+        "optimiser_steps": jnp.sum(infos.get("taken", jnp.ones_like(infos["finite"]))),
         "finite": jnp.all(infos["finite"]),
     }
 

@@ -44,7 +44,7 @@ def _is_number(path: str) -> bool:
     leaf = _leaves().get(path)
     if leaf is None:
         return path.startswith((COEFFICIENTS, f"{PARAMS}."))
-    return leaf.annotation is float
+    return leaf.annotation is float or views.is_optional(leaf)
 
 
 @functools.cache

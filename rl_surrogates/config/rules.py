@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from rl_surrogates import adaptation
+from rl_surrogates import adaptation, objectives
 from rl_surrogates.config.problems import Problem, suggest
 
 INT32_MAX = 2**31 - 1
@@ -142,6 +142,20 @@ def horizon_holds_an_update(config: Any) -> Problem | None:
     return _problem("adaptation.horizon", message, "num_steps", "num_envs")
 
 
+def average_is_asked_for(config: Any) -> Problem | None:
+    """A proximal policy of its own is kept for an objective that measures from it."""
+    if getattr(config.ascent, "ewma_decay", None) is None or config.objective.name == "custom":
+        return None
+    if "log_prob_prox" in objectives.find(config.objective.name).inputs:
+        return None
+    able = [name for name, row in objectives.OBJECTIVES.items() if "log_prob_prox" in row.inputs]
+    message = (
+        f"{config.objective.name} asks for no proximal policy; write null, "
+        f"or take {' or '.join(able)}"
+    )
+    return _problem("ascent.ewma_decay", message, "objective.name")
+
+
 RULES: tuple[Callable[[Any], Problem | None], ...] = (
     minibatches_divide_the_batch,
     memory_has_a_size,
@@ -151,6 +165,7 @@ RULES: tuple[Callable[[Any], Problem | None], ...] = (
     adapted_coefficient_exists,
     learning_rate_can_adapt,
     horizon_holds_an_update,
+    average_is_asked_for,
 )
 
 

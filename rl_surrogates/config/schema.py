@@ -56,6 +56,8 @@ def _identifier(key: str) -> str:
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Decay = Annotated[Number, Field(ge=0, lt=1)]
 
 
 def _coefficient_errors(name: str, given: dict[str, float]) -> list[InitErrorDetails]:
@@ -141,6 +143,10 @@ class Minibatch(Section):
     learning_rate: Annotated[Traced, Field(gt=0)] = 2.5e-4
     anneal: Literal["linear", "none"] = "linear"
     max_grad_norm: Annotated[Traced, Field(gt=0)] = 0.5
+    # What ends an update's steps: a mean k3 beyond 1.5 target_kl, a mean |r - 1| beyond the other.
+    target_kl: Annotated[NotNegative | None, views.TRACED] = None  # nats
+    max_ratio_deviation: Annotated[NotNegative | None, views.TRACED] = None
+    ewma_decay: Annotated[Decay | None, views.TRACED] = None  # of the proximal policy
 
 
 class Gae(Section):

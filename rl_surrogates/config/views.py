@@ -8,7 +8,7 @@ holds.
 import functools
 from collections import namedtuple
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import jax.numpy as jnp
 from pydantic import BaseModel
@@ -25,7 +25,10 @@ OBJECTIVE = "objective"
 
 
 def hypers(config: BaseModel) -> Any:
-    """A NamedTuple per section, float32 scalars as leaves; a section without any is left out."""
+    """A NamedTuple per section, float32 scalars as leaves; a section without any is left out.
+
+    None stays None, and is no leaf.
+    """
     values = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
@@ -39,11 +42,16 @@ def hypers(config: BaseModel) -> Any:
 
 
 def static(config: BaseModel) -> dict[str, Any]:
-    """A plain nested dict; of `env.params` only the keys, of the objective nothing."""
+    """A plain nested dict; of `env.params` only the keys, of the objective nothing.
+
+    Of a traced number that may be left out: whether it is there.
+    """
     values = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
-        if isinstance(value, dict):
+        if is_optional(field):
+            values[name] = value is not None
+        elif isinstance(value, dict):
             values[name] = sorted(value)
         elif isinstance(value, BaseModel) and name != OBJECTIVE:
             values[name] = static(value)
@@ -98,6 +106,11 @@ def sections(field: FieldInfo) -> tuple[type[BaseModel], ...]:
     return (field.annotation,) if is_section else ()
 
 
+def is_optional(field: FieldInfo) -> bool:
+    """Whether None may stand for the number: the static choice to leave out what it belongs to."""
+    return TRACED in field.metadata and type(None) in get_args(field.annotation)
+
+
 def _may_hold_traced(field: FieldInfo) -> bool:
     return any(
         TRACED in inner.metadata
@@ -109,7 +122,7 @@ def _may_hold_traced(field: FieldInfo) -> bool:
 def _scalars(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: jnp.float32(number) for key, number in value.items()}
-    return jnp.float32(value)
+    return None if value is None else jnp.float32(value)
 
 
 @functools.cache

@@ -23,13 +23,14 @@ def policy_shift(log_prob: Array, log_prob_old: Array) -> Info:
 
     Returns:
       `approx_kl`: mean k3 estimate of KL(old || new), nats, >= 0. `clip_fraction`: share of samples
-      with |r - 1| > 0.2. `ratio_error`: max |r - 1|; before the first step of an update it is 0 up
-      to rounding, whatever the objective.
+      with |r - 1| > 0.2. `ratio_deviation`: mean |r - 1|. `ratio_error`: max |r - 1|; before the
+      first step of an update it is 0 up to rounding, whatever the objective.
     """
     ratio_error = jnp.abs(jnp.expm1(log_prob - log_prob_old))
     return {
         "approx_kl": jnp.mean(divergences.k3(log_prob, log_prob_old)),
         "clip_fraction": jnp.mean(ratio_error > CLIP_RANGE),
+        "ratio_deviation": jnp.mean(ratio_error),
         "ratio_error": jnp.max(ratio_error),
     }
 

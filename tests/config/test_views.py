@@ -10,15 +10,21 @@ from rl_surrogates.objectives import OBJECTIVES
 TRACED = {
     "ascent.learning_rate",
     "ascent.max_grad_norm",
+    "ascent.target_kl",
+    "ascent.max_ratio_deviation",
+    "ascent.ewma_decay",
     "advantage.gamma",
     "advantage.gae_lambda",
     "value_loss.coef",
     "value_loss.epsilon",
     "adaptation.target",
     "ent_coef",
-    "objective.beta",
+    "objective.epsilon",
     "env.params.gravity",
 }
+
+
+OPTIONAL = {"ascent.target_kl", "ascent.max_ratio_deviation", "ascent.ewma_decay"}
 
 
 @pytest.fixture
@@ -26,8 +32,9 @@ def full():
     """A config that holds every field there is."""
     return Config(
         env={"params": {"gravity": 9.8}},
-        objective={"name": "kl_penalty"},
-        adaptation={"name": "adaptive_kl", "coefficient": "objective.beta", "target": 0.01},
+        objective={"name": "decoupled_clip"},
+        ascent={"target_kl": 0.02, "max_ratio_deviation": 0.25, "ewma_decay": 0.9},
+        adaptation={"name": "adaptive_kl", "coefficient": "objective.epsilon", "target": 0.01},
     )
 
 
@@ -47,9 +54,8 @@ def test_the_traced_fields_are_those_of_the_design(full):
 
 
 def test_every_field_is_either_static_or_traced_or_the_choice_of_objective(full):
-    static = paths(full.static()) - {
-        "env.params"
-    }  # of these the keys are static, the values traced
+    # Of these the keys are static, or whether there is a number; the numbers are traced.
+    static = paths(full.static()) - {"env.params", *OPTIONAL}
     assert not static & TRACED
     assert static | TRACED | {"objective.name"} == set(full.flat())
 
@@ -65,6 +71,18 @@ def test_hypers_hold_float32_scalars_under_the_names_of_the_fields():
 def test_hypers_hold_every_coefficient_of_every_objective(name):
     hypers = Config(objective={"name": name}).hypers()
     assert set(hypers.objective) == set(OBJECTIVES[name].coefficients)
+
+
+@pytest.mark.parametrize("path", sorted(OPTIONAL))
+def test_whether_a_number_is_there_is_static_and_the_number_itself_traced(path):
+    key, objective = path.removeprefix("ascent."), {"name": "decoupled_clip"}
+    none, low, high = (
+        Config(objective=objective, ascent={key: value}) for value in (None, 0.25, 0.5)
+    )
+    assert none.static() == Config().static() != low.static() == high.static()
+    assert getattr(none.hypers().ascent, key) is None and none.flat()[path] is None
+    assert float(getattr(low.hypers().ascent, key)) == 0.25
+    assert jax.tree.structure(low.hypers()) == jax.tree.structure(high.hypers())
 
 
 def test_hypers_of_equal_kinds_stack_and_vmap():
