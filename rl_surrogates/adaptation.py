@@ -136,46 +136,32 @@ def linear_anneal(update: Scalar, num_updates: int) -> Array:
 class Seen(NamedTuple):
     """What a rule may read, after an update."""
 
-    kl: Array | None  # [] mean KL(old || new) over the whole batch, nats; None where not followed
+    kl: Array  # [] mean KL(old || new) over the whole batch, nats
     update: Array  # [] int32 updates done: the number of the next one
     num_updates: int  # length of the training
     num_samples: int  # of one update
     hypers: Any  # the traced numbers of the rule
 
 
-class Rule(NamedTuple):
-    """A row of `RULES`."""
-
-    move: Callable[[Array, Array, Seen], Array]  # (value, value at first, seen) -> next value
-    follows_kl: bool
-
+Rule = Callable[[Array, Array, Seen], Array]  # (value, value at first, seen) -> next value
 
 RULES: Mapping[str, Rule] = {
-    "adaptive_kl": Rule(
-        lambda beta, _, seen: adaptive_kl(beta, seen.kl, target=seen.hypers.target), True
+    "adaptive_kl": lambda beta, _, seen: adaptive_kl(beta, seen.kl, target=seen.hypers.target),
+    "rllib_kl": lambda beta, _, seen: rllib_kl(beta, seen.kl, target=seen.hypers.target),
+    "proportional_kl": lambda beta, _, seen: proportional_kl(
+        beta,
+        seen.kl,
+        target=seen.hypers.target,
+        num_samples=seen.num_samples,
+        horizon=seen.hypers.horizon,
     ),
-    "rllib_kl": Rule(
-        lambda beta, _, seen: rllib_kl(beta, seen.kl, target=seen.hypers.target), True
+    "adaptive_learning_rate": lambda rate, _, seen: adaptive_learning_rate(
+        rate, seen.kl, target=seen.hypers.target
     ),
-    "proportional_kl": Rule(
-        lambda beta, _, seen: proportional_kl(
-            beta,
-            seen.kl,
-            target=seen.hypers.target,
-            num_samples=seen.num_samples,
-            horizon=seen.hypers.horizon,
-        ),
-        True,
+    "mdpo_inverse_step": lambda _, first, seen: (
+        first * mdpo_inverse_step(seen.update, seen.num_updates)
     ),
-    "adaptive_learning_rate": Rule(
-        lambda rate, _, seen: adaptive_learning_rate(rate, seen.kl, target=seen.hypers.target), True
-    ),
-    "mdpo_inverse_step": Rule(
-        lambda _, first, seen: first * mdpo_inverse_step(seen.update, seen.num_updates), False
-    ),
-    "linear_anneal": Rule(
-        lambda _, first, seen: first * linear_anneal(seen.update, seen.num_updates), False
-    ),
+    "linear_anneal": lambda _, first, seen: first * linear_anneal(seen.update, seen.num_updates),
 }
 
 
@@ -202,9 +188,9 @@ def adapt(
     """`coefficients` and `adapted` of the next update, with what `path` means moved by `rule`."""
     if adapted:
         first = {name: _at(hypers, name) for name in adapted}
-        return coefficients, {k: rule.move(v, first[k], seen) for k, v in adapted.items()}
+        return coefficients, {k: rule(v, first[k], seen) for k, v in adapted.items()}
     held = choice.held_names(path.removeprefix(OBJECTIVE), coefficients)
-    moved = {k: rule.move(coefficients[k], hypers.objective[k], seen) for k in held}
+    moved = {k: rule(coefficients[k], hypers.objective[k], seen) for k in held}
     return {**coefficients, **moved}, adapted
 
 

@@ -101,8 +101,8 @@ class Program:
         learner, info = self.ascent.ascend(
             key_ascend, loss, state.learner, batch, hypers.ascent
         )  # 4 ascend
-        coefficients, adapted, seen = self.adapt(state, learner, batch, first)  # 5 adapt
-        info = {**inspection.of_update(self, state, learner.params, batch), **info, **seen}
+        info = {**inspection.of_update(self, state, learner.params, batch), **info}
+        coefficients, adapted = self.adapt(state, learner, info, first)  # 5 adapt
         return (
             State(key, acting, learner, coefficients, adapted, normaliser),
             {**info, **self.report(info, learner, batch, transitions)},  # 6 report
@@ -251,27 +251,21 @@ class Program:
         )
 
     def adapt(
-        self, state: State, learner: Learner, batch: Batch, hypers: Any
-    ) -> tuple[dict[str, Array], dict[str, Array], Info]:
-        """The coefficients of the next update, what else moves, and the KL that was followed."""
-        settings, size = self.config.adaptation, self.config.num_envs * self.config.num_steps
+        self, state: State, learner: Learner, info: Info, hypers: Any
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The coefficients of the next update, and what else moves, by what this one came to."""
+        config, settings = self.config, self.config.adaptation
         if settings.name == "fixed":
-            return state.coefficients, state.adapted, {}
-        rule, numbers = adaptation.RULES[settings.name], getattr(hypers, "adaptation", None)
-        info = {"kl_old_new": self.kl_old_new(learner.params, batch)} if rule.follows_kl else {}
+            return state.coefficients, state.adapted
         seen = adaptation.Seen(
-            info.get("kl_old_new"), learner.update, self.config.num_updates, size, numbers
+            kl=info["kl_old_new"],
+            update=learner.update,
+            num_updates=config.num_updates,
+            num_samples=config.num_envs * config.num_steps,
+            hypers=getattr(hypers, "adaptation", None),
         )
-        moved = adaptation.adapt(
-            rule, settings.coefficient, state.coefficients, state.adapted, hypers, seen
-        )
-        return *moved, info
-
-    def kl_old_new(self, params: Params, batch: Batch) -> Array:
-        """`[]` mean exact KL(old || new) over a whole batch, nats."""
-        batch = as_sequences(batch) if self.network.recurrent else batch
-        pi, _, _ = self.network.unroll(params, batch.observation, batch.reset, batch.carry)
-        return jnp.mean(batch.distribution_old.kl(pi))
+        rule, moved = adaptation.RULES[settings.name], (state.coefficients, state.adapted)
+        return adaptation.adapt(rule, settings.coefficient, *moved, hypers, seen)
 
     def report(self, info: Info, learner: Learner, batch: Batch, transitions: Transition) -> Info:
         """What the reader of this update needs beside what the ascent measured."""
