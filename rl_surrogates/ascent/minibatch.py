@@ -118,17 +118,22 @@ def gradient_step(loss: Loss, optimiser: optax.GradientTransformation) -> Callab
 def orders(key: Array, num_epochs: int, size: int) -> Array:
     """`[E, N]` int32: for every epoch its own random order of the samples; consumes `key`.
 
-    The ranks of 32 random bits per sample. Two samples draw equal bits with probability 2^-32 and
-    then keep their order.
+    Sorts random bits that carry the index of their sample in the lowest places: one array of whole
+    numbers, which sorts several times faster than keys with values beside them. Samples that draw
+    equal bits, 32 less the places of the index, keep their order.
     """
-    return jnp.argsort(jax.random.bits(key, (num_epochs, size)), axis=-1)
+    places = (size - 1).bit_length()
+    low = jnp.uint32((1 << places) - 1)
+    tagged = (jax.random.bits(key, (num_epochs, size)) & ~low) | jnp.arange(size, dtype=jnp.uint32)
+    return (jnp.sort(tagged, axis=-1) & low).astype(jnp.int32)
 
 
 def deal(batch: Batch, order: Array, num_minibatches: int) -> Batch:
     """`[N, ...]` -> `[M, N / M, ...]` in the given order, each sample exactly once."""
 
     def dealt(leaf: Array) -> Array:
-        return leaf[order].reshape(num_minibatches, -1, *leaf.shape[1:])
+        shuffled = leaf.at[order].get(mode="promise_in_bounds", unique_indices=True)
+        return shuffled.reshape(num_minibatches, -1, *leaf.shape[1:])
 
     return jax.tree.map(dealt, batch)
 
