@@ -9,13 +9,32 @@ from rl_surrogates.ascent import ASCENTS
 from rl_surrogates.config import CUSTOM, Config
 from rl_surrogates.objectives import Objective
 from rl_surrogates.spaces import Box, Space
-from rl_surrogates.types import Ascent, Network
+from rl_surrogates.types import Ascent, Environment, Network
+
+
+def make_environment(config: Config, env: Any = None) -> tuple[Environment, Any]:
+    """A config's environment, or `env` in its place, with what is to stand around it; parameters.
+
+    Raises:
+      ValueError: an environment or a parameter of it that there is not, or that cannot be used so.
+    """
+    env = environments.make(config.env.name) if env is None else environments.resolve(env)
+    env = environments.wrap(
+        env,
+        max_steps=config.env.max_steps,
+        frame_stack=config.env.frame_stack,
+        sticky=config.env.sticky is not None,
+    )
+    return env, environments.with_params(env, config.env.params, config.env.sticky)
 
 
 def make_network(config: Config, env: Any = None) -> Network:
     """A config's network, with `policy(params, observation)` and `value(params, observation)`."""
-    env = environments.make(config.env.name) if env is None else environments.resolve(env)
-    params = environments.with_params(env, config.env.params)
+    return network_for(config, *make_environment(config, env))
+
+
+def network_for(config: Config, env: Environment, params: Any) -> Network:
+    """The network for an environment with these parameters, as `make_environment` gave them."""
     head = networks.make_policy_head(
         config.network.head,
         environments.action_space(env, params),

@@ -44,6 +44,10 @@ def start(key: Array, env: Environment, env_params: Any, network: Network, num_e
     observation, env_state = jax.vmap(env.reset, in_axes=(0, None))(
         jax.random.split(key, num_envs), env_params
     )
+    # A weakly typed start, such as `time=0`, would be another program than what a step returns.
+    observation, env_state = jax.tree.map(
+        lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), (observation, env_state)
+    )
     return Acting(
         env_state=env_state,
         observation=observation,

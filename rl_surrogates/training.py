@@ -284,8 +284,8 @@ class Program:
         return normalisation.acting_network(self.network, actor.normaliser)
 
     def env_params(self, hypers: Any) -> Any:
-        """The environment's parameters, with the traced numbers of `env.params`."""
-        return environments.with_params(self.env, hypers.env.params)
+        """The environment's parameters, with the traced numbers of the config's `env`."""
+        return environments.with_params(self.env, hypers.env.params, hypers.env.sticky)
 
 
 def make_train(config: Config, objective: Any = None, env: Any = None) -> Train:
@@ -310,12 +310,10 @@ def make_program(config: Config, objective: Any = None, env: Any = None) -> Prog
         parameter that does not exist.
     """
     chosen = assembly.make_objective(config, objective)
-    env = environments.make(config.env.name) if env is None else environments.resolve(env)
-    params = environments.with_params(env, config.env.params)
+    env, params = assembly.make_environment(config, env)
     assembly.check_actions(chosen, environments.action_space(env, params))
-    return Program(
-        config, env, assembly.make_network(config, env), chosen, assembly.make_ascent(config)
-    )
+    network = assembly.network_for(config, env, params)
+    return Program(config, env, network, chosen, assembly.make_ascent(config))
 
 
 def as_samples(batch: Batch) -> Batch:

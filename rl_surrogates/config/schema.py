@@ -60,6 +60,9 @@ NotNegative = Annotated[Number, Field(ge=0)]
 Decay = Annotated[Number, Field(ge=0, lt=1)]
 
 
+Probability = Annotated[Number, Field(ge=0, le=1)]
+
+
 def _coefficient_errors(name: str, given: dict[str, float]) -> list[InitErrorDetails]:
     if name == CUSTOM or not given:
         return []
@@ -77,6 +80,10 @@ class Env(Section):
 
     name: Annotated[str, AfterValidator(_environment)] = "CartPole-v1"
     params: Annotated[dict[Identifier, Number], views.TRACED] = {}  # the keys are static
+    # What stands around it: null is nothing. A limit can only shorten the environment's own.
+    max_steps: Count | None = None  # of an episode, then it is truncated
+    frame_stack: Annotated[int, Field(ge=1, le=64)] = 1  # observations shown side by side
+    sticky: Annotated[Probability | None, views.TRACED] = None  # of repeating the last action
 
 
 class Network(Section):

@@ -11,11 +11,14 @@ versions did neither, so figures measured with them are not comparable.
 
 import dataclasses
 import difflib
+import inspect
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from rl_surrogates.environments.names import ENVIRONMENT_NAMES, GROUP, PREFIX, known, names
 from rl_surrogates.environments.translate import action_space, observation_space
+from rl_surrogates.environments.wrappers import Sticky, StickyParams, wrap
 from rl_surrogates.types import Environment
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "observation_space",
     "resolve",
     "with_params",
+    "wrap",
 ]
 
 MAX_EPISODE_STEPS = 10_000  # where neither the environment nor its parameters know a limit
@@ -37,13 +41,11 @@ def make(name: str) -> Environment:
     """The environment of that name.
 
     Raises:
-      ValueError: no such name (the nearest ones are given).
+      ValueError: no such name (the nearest ones are given), or no data where it reads some.
     """
     bare = name.removeprefix(PREFIX)
     if bare in ENVIRONMENT_NAMES:
-        import gymnax
-
-        return resolve(gymnax.make(bare)[0])
+        return resolve(_from_gymnax(bare))
     for entry in entry_points(group=GROUP):
         if entry.name == name:
             return resolve(entry.load()())
@@ -71,8 +73,13 @@ def resolve(env: Any) -> Environment:
     return env
 
 
-def with_params(env: Environment, numbers: dict[str, Any]) -> Any:
+def with_params(env: Environment, numbers: dict[str, Any], sticky: Any = None) -> Any:
     """The environment's default parameters with some numbers replaced; the numbers may be traced.
+
+    Args:
+      env: as `make`, `resolve` or `wrap` gave it.
+      numbers: by the names of its parameters.
+      sticky: the probability of repeating an action, where `env` has sticky actions.
 
     Raises:
       ValueError: a parameter that the environment does not have.
@@ -83,22 +90,41 @@ def with_params(env: Environment, numbers: dict[str, Any]) -> Any:
             fields = getattr(params, "_fields", None) or vars(params) if params else ()
             there = ", ".join(sorted(fields)) or "none"
             raise ValueError(f"env.params.{name}: no such parameter; there are {there}")
-    if not numbers:
-        return params
     typed = {
         k: v if isinstance(getattr(params, k), float) else _as_int(v) for k, v in numbers.items()
     }
-    if hasattr(params, "_replace"):  # a NamedTuple
-        return params._replace(**typed)
-    return dataclasses.replace(params, **typed)
+    if numbers:
+        is_tuple = hasattr(params, "_replace")
+        params = params._replace(**typed) if is_tuple else dataclasses.replace(params, **typed)
+    return StickyParams(params, sticky) if isinstance(env, Sticky) else params
 
 
 def max_episode_steps(env: Environment, params: Any) -> Any:
     """Steps after which an evaluation gives up waiting for the end of an episode."""
-    holders = (params, env)
+    holders = (params.inner if isinstance(params, StickyParams) else params, env)
     limits = [getattr(holder, "max_steps_in_episode", None) for holder in holders]
     return next((limit for limit in limits if limit is not None), MAX_EPISODE_STEPS)
 
 
 def _as_int(number: Any) -> Any:
     return number.astype("int32") if hasattr(number, "astype") else int(number)
+
+
+def _from_gymnax(name: str) -> Any:
+    import gymnax
+
+    if name == "MNISTBandit-bsuite":
+        _check_mnist()
+    return gymnax.make(name)[0]
+
+
+def _check_mnist() -> None:
+    """gymnax would fetch the images from the network, silently and without a timeout."""
+    from gymnax.utils import load_mnist
+
+    folder = Path(inspect.signature(load_mnist.load_mnist).parameters["directory"].default)
+    if not (folder / "train-images-idx3-ubyte.gz").is_file():
+        raise ValueError(
+            f"env.name: MNISTBandit-bsuite reads the images of MNIST in {folder}, and they are not "
+            "there; nothing is downloaded here, gymnax.utils.load_mnist.load_mnist() does so once"
+        )
