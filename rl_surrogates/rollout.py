@@ -44,10 +44,7 @@ def start(key: Array, env: Environment, env_params: Any, network: Network, num_e
     observation, env_state = jax.vmap(env.reset, in_axes=(0, None))(
         jax.random.split(key, num_envs), env_params
     )
-    # A weakly typed start, such as `time=0`, would be another program than what a step returns.
-    observation, env_state = jax.tree.map(
-        lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), (observation, env_state)
-    )
+    observation, env_state = strongly_typed((observation, env_state))
     return Acting(
         env_state=env_state,
         observation=observation,
@@ -97,6 +94,7 @@ def step(
     observation, env_state, reward, terminated, truncated, info = jax.vmap(
         env.step, in_axes=(0, 0, 0, None)
     )(keys.env, acting.env_state, handed, env_params)
+    observation, env_state = strongly_typed((observation, env_state))
     reward = reward.astype(jnp.float32)
     terminated, truncated = terminated.astype(bool), truncated.astype(bool)
     ended = terminated | truncated
@@ -122,6 +120,14 @@ def step(
         episode_length=jnp.where(ended, 0, transition.episode_length),
     )
     return acting, transition
+
+
+def strongly_typed(tree: Any) -> Any:
+    """The same values without weak types, as a state that starts at `time=0` has them.
+
+    A state whose types change from one update to the next is compiled twice.
+    """
+    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)
 
 
 def sample(distribution: Distribution, key: Array) -> Array:
