@@ -120,7 +120,13 @@ def test_static_is_equal_exactly_where_a_program_can_be_shared():
 def test_static_is_plain_data_without_the_objective():
     static = Config(env={"params": {"b": 1, "a": 2}}).static()
     assert "objective" not in static
-    assert static["env"] == {"name": "CartPole-v1", "params": ["a", "b"]}
+    assert static["env"] == {
+        "name": "CartPole-v1",
+        "params": ["a", "b"],
+        "max_steps": None,
+        "frame_stack": 1,
+        "sticky": False,
+    }
     assert static["network"] == {
         "torso": "mlp",
         "hidden": [64, 64],
@@ -139,3 +145,10 @@ def test_flat_does_not_depend_on_whether_a_default_was_written_down():
     assert Config(objective={"epsilon": 0.2}, num_envs=4).flat() == Config().flat()
     assert Config(ent_coef=1).flat() == Config(ent_coef=1.0).flat()
     assert isinstance(Config(ent_coef=1).flat()["ent_coef"], float)
+
+
+def test_how_sticky_actions_are_is_an_input_and_whether_they_are_is_not():
+    one, other = Config(env={"sticky": 0.1}), Config(env={"sticky": 0.9})
+    assert one.static() == other.static() != Config().static()
+    assert float(other.hypers().env.sticky) == pytest.approx(0.9)
+    assert Config().hypers().env.sticky is None

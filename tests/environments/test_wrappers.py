@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_surrogates import environments
+from rl_surrogates import environments, make_network, make_program
+from rl_surrogates.config import Config
 from rl_surrogates.environments.wrappers import FrameStack, TimeLimit
 from rl_surrogates.spaces import Box, Discrete, MultiDiscrete
 from tests.probes import CLOCK, Probe, ProbeParams
@@ -145,3 +146,29 @@ def test_the_numbers_of_an_environment_can_be_set_through_what_stands_around_it(
         environments.with_params(env, {"lenght": 3}, 0.5)
     final = run(env, jnp.zeros(4, int), params)[2]
     assert final.tolist() == [[0, 1], [1, 2], [2, 3], [0, 1]]
+
+
+def test_a_config_says_what_stands_around_its_environment():
+    config = Config(
+        env={"name": "Pendulum-v1", "sticky": 0.25, "frame_stack": 2, "max_steps": 7},
+        network={"hidden": [4]},
+        num_envs=2,
+        num_steps=8,
+        total_timesteps=16,
+    )
+    program, hypers = make_program(config), config.hypers()
+
+    @jax.jit
+    @jax.vmap
+    def rollout(sticky):
+        given = hypers._replace(env=hypers.env._replace(sticky=sticky))
+        state = program.init(jax.random.key(0), given)
+        return program.collect(jax.random.key(1), state, given)[1]
+
+    found = rollout(jnp.array([0.0, 1.0]))
+    assert found.observation.shape == (2, 8, 2, 6)
+    assert found.truncated[..., 0].tolist() == [[0, 0, 0, 0, 0, 0, 1, 0]] * 2
+    assert float(jnp.abs(found.reward[0] - found.reward[1]).max()) > 0.0
+    network = make_network(config)
+    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(6))
+    assert params["policy"]["Dense_0"]["kernel"].shape == (6, 4)
