@@ -58,14 +58,11 @@ def network_for(config: Config, env: Environment, params: Any) -> Network:
 
 def make_ascent(config: Config) -> Ascent:
     """The ascent of a config."""
-    settings = config.ascent
-    return ASCENTS[settings.name](
-        num_epochs=settings.num_epochs,
-        num_minibatches=settings.num_minibatches,
-        anneal=settings.anneal == "linear",
-        num_updates=config.num_updates,
-        average=settings.ewma_decay is not None,
-    )
+    static = config.static()["ascent"]
+    name = static.pop("name")
+    if "anneal" in static:
+        static |= {"anneal": static["anneal"] == "linear", "num_updates": config.num_updates}
+    return ASCENTS[name](**static)
 
 
 def make_objective(config: Config, objective: Any = None) -> Objective:

@@ -24,8 +24,7 @@ class Samples(NamedTuple):
 
 
 def hypers(learning_rate=1e-3, max_grad_norm=0.5):
-    off = dict.fromkeys(("target_kl", "max_ratio_deviation"))
-    return SimpleNamespace(learning_rate=learning_rate, max_grad_norm=max_grad_norm, **off)
+    return SimpleNamespace(learning_rate=learning_rate, max_grad_norm=max_grad_norm)
 
 
 def linear(params, batch):

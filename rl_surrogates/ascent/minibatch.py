@@ -26,7 +26,14 @@ ADAM_EPSILON = 1e-5
 
 
 def minibatch(
-    *, num_epochs: int, num_minibatches: int, anneal: bool, num_updates: int, average: bool = False
+    *,
+    num_epochs: int,
+    num_minibatches: int,
+    anneal: bool,
+    num_updates: int,
+    target_kl: bool = False,
+    max_ratio_deviation: bool = False,
+    ewma_decay: bool = False,
 ) -> Ascent:
     """The ascent that takes `num_epochs * num_minibatches` steps of Adam per update, or fewer.
 
@@ -35,12 +42,14 @@ def minibatch(
       num_minibatches: parts of one pass, >= 1; divides the leading axis of the batch.
       anneal: whether the learning rate falls linearly, once per update, to 0 after `num_updates`.
       num_updates: length of the training, in updates.
-      average: whether the proximal policy is an average, with `hypers.ewma_decay` (`proximal`).
+      target_kl: whether `hypers.target_kl` ends the steps of an update (`stopping`).
+      max_ratio_deviation: whether `hypers.max_ratio_deviation` does.
+      ewma_decay: whether the proximal policy is an average, with `hypers.ewma_decay` (`proximal`).
     """
 
     def init(params: Params) -> Learner:
         learner = Learner(params, optimiser(0.0, 0.0).init(params), jnp.zeros((), jnp.int32))
-        return proximal.averaged(learner) if average else learner
+        return proximal.averaged(learner) if ewma_decay else learner
 
     def ascend(
         key: Array, loss: Loss, learner: Learner, batch: Batch, hypers: Any
@@ -48,47 +57,35 @@ def minibatch(
         fraction = adaptation.linear_anneal(learner.update, num_updates) if anneal else 1.0
         learning_rate = hypers.learning_rate * fraction
         step = gradient_step(loss, optimiser(learning_rate, hypers.max_grad_norm))
-        if average:
+        if ewma_decay:
             step = proximal.averaging(step, hypers.ewma_decay)
-        learner, info = passes(
-            key,
-            step,
-            learner,
-            batch,
-            hypers,
-            num_epochs=num_epochs,
-            num_minibatches=num_minibatches,
-        )
-        learner = learner._replace(update=learner.update + 1)
-        return learner, {**info, "learning_rate": jnp.asarray(learning_rate, jnp.float32)}
+        sizes = (num_epochs, num_minibatches)
+        if target_kl or max_ratio_deviation:
+            kl = hypers.target_kl if target_kl else jnp.inf
+            deviation = hypers.max_ratio_deviation if max_ratio_deviation else jnp.inf
+            step = stopping.stopping(step, target_kl=kl, max_ratio_deviation=deviation)
+            (learner, _), infos = passes(key, step, stopping.begin(learner), batch, *sizes)
+        else:
+            learner, infos = passes(key, step, learner, batch, *sizes)
+        info = {**summarise(infos), "learning_rate": jnp.asarray(learning_rate, jnp.float32)}
+        return learner._replace(update=learner.update + 1), info
 
     return Ascent(init, ascend)
 
 
 def passes(
-    key: Array,
-    step: Callable,
-    learner: Learner,
-    batch: Batch,
-    hypers: Any,
-    *,
-    num_epochs: int,
-    num_minibatches: int,
-) -> tuple[Learner, Info]:
-    """Epochs of shuffled minibatches, each a `step`, within the limits of `hypers` (`stopping`).
+    key: Array, step: Callable, carry: Any, batch: Batch, num_epochs: int, num_minibatches: int
+) -> tuple[Any, Info]:
+    """`step` on every minibatch of every epoch: what it carries, and infos `[E, M]`.
 
     Consumes `key`.
     """
-    limited = hypers.target_kl is not None or hypers.max_ratio_deviation is not None
-    if limited:
-        step, learner = stopping.stopping(step, hypers), (learner, jnp.zeros((), bool))
 
     def epoch(carry: Any, order: Array) -> tuple[Any, Info]:
         return jax.lax.scan(step, carry, deal(batch, order, num_minibatches))
 
     size = jax.tree.leaves(batch)[0].shape[0]
-    carry, infos = jax.lax.scan(epoch, learner, orders(key, num_epochs, size))
-    return carry[0] if limited else carry, summarise(infos)
+    return jax.lax.scan(epoch, carry, orders(key, num_epochs, size))
 
 
 def optimiser(learning_rate: Scalar, max_grad_norm: Scalar) -> optax.GradientTransformation:

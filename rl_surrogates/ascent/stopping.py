@@ -21,27 +21,31 @@ arXiv:2202.00079.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from rl_surrogates.types import Array, Batch, Info, Learner
+from rl_surrogates.types import Array, Batch, Info, Learner, Scalar
 
 TOLERANCE = 1.5  # times target_kl
 
 
-def stopping(step: Callable, hypers: Any) -> Callable:
-    """The same step as long as the limits of `hypers` allow, and none from then on.
+def begin(learner: Learner) -> tuple[Learner, Array]:
+    """What `stopping` carries, before the first step of an update."""
+    return learner, jnp.zeros((), bool)
+
+
+def stopping(step: Callable, *, target_kl: Scalar, max_ratio_deviation: Scalar) -> Callable:
+    """The same step as long as both limits allow, and none from then on.
 
     Args:
       step: `(learner, minibatch) -> (learner, info)`; info has `approx_kl`, `ratio_deviation`.
-      hypers: `target_kl`, nats, and `max_ratio_deviation`; None is no limit. May be traced.
+      target_kl: nats, >= 0; infinite for no limit. May be traced.
+      max_ratio_deviation: dimensionless, >= 0; infinite for no limit. May be traced.
 
     Returns:
-      A step on the pair of learner and `stopped`, a `[]` bool that begins as False. Its info says
-      besides whether the step was `taken`, and whether its minibatch was `seen`: all were until the
-      update stopped, those of a step that was not taken because of them included.
+      A step on the pair of `begin`. Its info says besides whether the step was `taken`, and whether
+      its minibatch was `seen`: all are until the update stops, and the one that stopped it as well.
     """
 
     def guarded(
@@ -49,14 +53,10 @@ def stopping(step: Callable, hypers: Any) -> Callable:
     ) -> tuple[tuple[Learner, Array], Info]:
         learner, stopped = carry
         after, info = step(learner, minibatch)
-        skip = stopped | _exceeds(info["approx_kl"], hypers.target_kl, TOLERANCE)
+        # Not a number is no reason to stop: the loss is none either, and is reported as such.
+        skip = stopped | (info["approx_kl"] > TOLERANCE * target_kl)
         learner = jax.tree.map(partial(jnp.where, skip), learner, after)
         info = {**info, "taken": ~skip, "seen": ~stopped}
-        return (learner, skip | _exceeds(info["ratio_deviation"], hypers.max_ratio_deviation)), info
+        return (learner, skip | (info["ratio_deviation"] > max_ratio_deviation)), info
 
     return guarded
-
-
-def _exceeds(measured: Array, limit: Array | None, tolerance: float = 1.0) -> Array:
-    # Not a number is no reason to stop: the loss is not finite either, and is reported as such.
-    return jnp.zeros((), bool) if limit is None else measured > tolerance * limit

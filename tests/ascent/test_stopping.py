@@ -34,7 +34,12 @@ def drifting(params, batch):
 def ascend(target_kl=None, max_ratio_deviation=None, num_epochs=3, num_minibatches=4, updates=1):
     """The learner and the infos after some updates from w = 0."""
     ascent = minibatch(
-        num_epochs=num_epochs, num_minibatches=num_minibatches, anneal=True, num_updates=10
+        num_epochs=num_epochs,
+        num_minibatches=num_minibatches,
+        anneal=True,
+        num_updates=10,
+        target_kl=target_kl is not None,
+        max_ratio_deviation=max_ratio_deviation is not None,
     )
     hypers = SimpleNamespace(
         learning_rate=RATE,
