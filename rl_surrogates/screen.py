@@ -19,7 +19,7 @@ def show_plan(plan: Plan) -> None:
     console().print(
         f"[bold]{question.name}[/bold]: {len(plan.settings)} settings x {seeds} seeds = "
         f"{len(plan.runs)} runs, {plan.steps(plan.runs):,} environment steps\n"
-        f"{len(plan.programs)} programs, {len(items)} work items of {plan.width} lanes"
+        f"{len(plan.programs)} programs, {len(items)} work items of up to {plan.width} lanes"
     )
     varying = _varying([_dotted(program.config.static()) for program in plan.programs])
     table = Table("program", "objectives", *varying, "runs", "items", box=None, pad_edge=False)

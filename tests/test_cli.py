@@ -155,7 +155,9 @@ def test_the_plan_says_programs_lanes_and_runs_and_writes_nothing(place, capsys)
     assert main(["plan", "tiny.yaml", "ascent.num_epochs=3"]) == DONE
     printed = capsys.readouterr().out
     assert "2 settings x 2 seeds = 4 runs" in printed and "384 environment steps" in printed
-    assert "1 programs, 2 work items of 2 lanes" in printed.replace("1 program,", "1 programs,")
+    assert "1 programs, 2 work items of up to 2 lanes" in printed.replace(
+        "1 program,", "1 programs,"
+    )
     assert "ppo_clip, policy_gradient" in printed
     assert files(place) == ["bad.yaml", "tiny.yaml"]
 

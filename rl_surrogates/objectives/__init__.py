@@ -174,6 +174,7 @@ OBJECTIVES: Mapping[str, Objective] = {
         source="arXiv:1901.10314",
         actions="discrete",
         ranges=CLIP | {"delta": "[0, inf)"},
+        dear=True,  # eighty halvings per sample
     ),
     # penalised
     "kl_penalty": Objective(

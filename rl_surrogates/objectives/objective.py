@@ -28,6 +28,7 @@ class Objective:
     actions: Literal["any", "discrete"] = "any"
     ranges: Mapping[str, str] = field(default_factory=dict)  # coefficient -> interval
     rules: tuple[Rule, ...] = ()  # what concerns more than one coefficient, or a hole in a range
+    dear: bool = False  # costs more than all others together: a sweep compiles it by itself
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """Which programs does a question need, and which runs share a lane of which work item?
 
-    settings   points of the question, each a whole config program    settings with equal static
-    parts; one compilation. The objectives among them are held by one program,
-               which chooses by a traced index
-    run        a setting and a seed; its `run_id` is a hash of both, so that running again does only
-    what is missing work item  up to `width` runs of one program, side by side; the last one is
-    padded
+    setting    a point of the question: a whole config
+    program    settings with equal static parts; one compilation. It holds all objectives among
+               them and chooses by a traced index; an objective that costs more than the rest
+               together has a program to itself
+    run        a setting and a seed; its `run_id` is a hash of both, so that running again does
+               only what is missing
+    work item  up to `width` runs of one program, side by side; the last one is padded
 
 The plan is a pure function of the question: nothing is compiled or written here.
 """
@@ -15,6 +16,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rl_surrogates import objectives
 from rl_surrogates.config import Config, Question, Setting
 
 # Wider items gain little on a CPU, and a finished item is what an interruption cannot take back.
@@ -36,6 +38,7 @@ class ProgramPlan(NamedTuple):
     config: Config  # any of its settings: they agree in every static field
     objectives: tuple[str, ...]
     runs: tuple[Run, ...]
+    width: int  # lanes of its work items
 
     @property
     def digest(self) -> str:
@@ -58,7 +61,11 @@ class Plan(NamedTuple):
     question: Question
     settings: tuple[Setting, ...]
     programs: tuple[ProgramPlan, ...]
-    width: int
+
+    @property
+    def width(self) -> int:
+        """Lanes of the widest program."""
+        return max(program.width for program in self.programs)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -68,7 +75,7 @@ class Plan(NamedTuple):
     def items(
         self, finished: Collection[str] = (), begun: Collection[Mapping[str, Any]] = ()
     ) -> list[WorkItem]:
-        """Work items for the runs that are not `finished`, all of the same width.
+        """Work items for the runs that are not `finished`, one width per program.
 
         Those that were `begun`, as their checkpoints say, come first in their program, with the
         runs and the width that they had: another width would give other bits.
@@ -79,7 +86,7 @@ class Plan(NamedTuple):
             items += held
             taken = {run for item in held for run in item.runs}
             missing = [r for r in program.runs if r.run_id not in finished and r not in taken]
-            items += cut(missing, program.index, self.width)
+            items += cut(missing, program.index, program.width)
         return items
 
     def steps(self, runs: Collection[Run]) -> int:
@@ -117,18 +124,15 @@ class Plan(NamedTuple):
 
 
 def make_plan(question: Question, devices: int = 1) -> Plan:
-    """Groups the runs of a question; the width is a multiple of `devices`."""
+    """Groups the runs of a question; every width is a multiple of `devices`."""
     settings = question.settings()
     groups: dict[str, list[Setting]] = {}
     for setting in settings:
-        groups.setdefault(json.dumps(setting.config.static(), sort_keys=True), []).append(setting)
-    programs = tuple(_program(i, group, question) for i, group in enumerate(groups.values()))
-    widest = max(len(program.runs) for program in programs)
-    if question.execution.lanes == "auto":
-        lanes = ceil_div(widest, ceil_div(widest, AUTO_LANES))  # items of equal size
-    else:
-        lanes = min(question.execution.lanes, widest)
-    return Plan(question, settings, programs, ceil_div(lanes, devices) * devices)
+        groups.setdefault(_shared_program(setting.config), []).append(setting)
+    programs = tuple(
+        _program(i, group, question, devices) for i, group in enumerate(groups.values())
+    )
+    return Plan(question, settings, programs)
 
 
 def cut(runs: Sequence[Run], program: int, width: int) -> list[WorkItem]:
@@ -147,11 +151,29 @@ def run_id(config: Config, seed: int) -> str:
     return _digest([config.flat(), seed])
 
 
-def _program(index: int, group: list[Setting], question: Question) -> ProgramPlan:
+def _shared_program(config: Config) -> str:
+    """What settings of one program agree in: the static part, and an objective too dear to share.
+
+    A program evaluates every objective that it holds, for all of its lanes.
+    """
+    name = config.objective.name
+    alone = objectives.find(name).dear
+    return json.dumps([config.static(), name if alone else None], sort_keys=True)
+
+
+def _program(index: int, group: list[Setting], question: Question, devices: int) -> ProgramPlan:
     seeds = range(question.seeds.start, question.seeds.start + question.seeds.count)
     names = tuple(dict.fromkeys(setting.config.objective.name for setting in group))
     runs = tuple(Run(run_id(s.config, seed), s.index, seed) for s in group for seed in seeds)
-    return ProgramPlan(index, group[0].config, names, runs)
+    width = _width(len(runs), question.execution.lanes, devices)
+    return ProgramPlan(index, group[0].config, names, runs, width)
+
+
+def _width(runs: int, lanes: int | str, devices: int) -> int:
+    """Lanes of the work items of a program, a multiple of `devices`."""
+    if lanes == "auto":
+        lanes = ceil_div(runs, ceil_div(runs, AUTO_LANES))  # items of equal size
+    return ceil_div(min(lanes, runs), devices) * devices
 
 
 def _begun(

@@ -89,6 +89,13 @@ def test_the_width_is_a_multiple_of_the_devices_and_never_wider_than_needed(ask,
     assert plan.width <= AUTO_LANES
 
 
+def test_an_objective_that_outweighs_the_others_has_a_program_and_a_width_of_its_own(ask):
+    plan = make_plan(ask({"objective.name": ["spo", "trgppo", "ppo_clip"]}))
+    assert [p.objectives for p in plan.programs] == [("spo", "ppo_clip"), ("trgppo",)]
+    assert [len(p.runs) for p in plan.programs] == [4, 2]
+    assert {i.width for i in plan.items() if i.program == 1} == {2}
+
+
 def test_steps_count_whole_updates_only(ask):
     plan = make_plan(ask(total_timesteps=100))
     assert plan.steps(plan.runs) == 4 * 96  # 100 is 6 updates of 2 x 8
