@@ -106,8 +106,9 @@ def merge(moments: Moments, samples: Any) -> Moments:
     weight = new / count
 
     def merged(mean: Array, variance: Array, samples: Array) -> tuple[Array, Array]:
-        if not _is_real(samples):
+        if not _is_scaled(samples):
             return mean, variance
+        samples = samples.astype(jnp.float32)
         delta = jnp.mean(samples, batch) - mean
         spread = jnp.var(samples, batch)
         mixed = (1.0 - weight) * variance + weight * spread + weight * (1.0 - weight) * delta**2
@@ -124,8 +125,9 @@ def standardised(moments: Moments, samples: Any) -> Any:
     """`(sample - mean) / sqrt(variance + 1e-8)`, clipped to +-10; whole numbers as they are."""
 
     def one(samples: Array, mean: Array, variance: Array) -> Array:
-        if not _is_real(samples):
+        if not _is_scaled(samples):
             return samples
+        samples = samples.astype(jnp.float32)
         return jnp.clip((samples - mean) * jax.lax.rsqrt(variance + SMALLEST), -CLIP, CLIP)
 
     return jax.tree.map(one, samples, moments.mean, moments.variance)
@@ -185,5 +187,6 @@ def acting_network(network: Network, normaliser: Normaliser) -> Network:
     return SeenThrough(network, normaliser.observation)
 
 
-def _is_real(samples: Array) -> bool:
-    return jnp.issubdtype(samples.dtype, jnp.floating)
+def _is_scaled(samples: Array) -> bool:
+    # Zeros and ones are kept as bool (`spaces.to_storage`), and acted on as float32.
+    return jnp.issubdtype(samples.dtype, jnp.floating) or samples.dtype == bool

@@ -98,8 +98,9 @@ def step(
     reward = reward.astype(jnp.float32)
     terminated, truncated = terminated.astype(bool), truncated.astype(bool)
     ended = terminated | truncated
+    shown = environments.observation_space(env, env_params)
     transition = Transition(
-        observation=acting.observation,
+        observation=spaces.to_storage(shown, acting.observation),
         reset=acting.reset,
         action=action,
         log_prob=distribution.log_prob(action),
@@ -107,7 +108,7 @@ def step(
         reward=reward,
         terminated=terminated,
         truncated=truncated,
-        next_observation=info["final_observation"],
+        next_observation=spaces.to_storage(shown, info["final_observation"]),
         episode_return=acting.episode_return + reward,
         episode_length=acting.episode_length + 1,
     )

@@ -7,8 +7,9 @@ translates the sample on its way out, so scaling and clipping never touch a log-
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from rl_surrogates.types import Array, Scalar
@@ -39,6 +40,12 @@ class Box(NamedTuple):
         return math.prod(self.shape)
 
 
+class MultiBinary(NamedTuple):
+    """Zeros and ones; a space of observations, which no policy acts in."""
+
+    shape: tuple[int, ...]
+
+
 Space = Discrete | MultiDiscrete | Box
 
 
@@ -65,3 +72,16 @@ def to_environment(space: Space, action: Array) -> Array:
     centre = jnp.where(bounded, 0.5 * (jnp.where(bounded, high + low, 0.0)), 0.0)
     action = action.reshape(*action.shape[:-1], *space.shape)
     return jnp.clip(centre + half_range * action, low, high)
+
+
+def to_storage(space: Space | MultiBinary | None, observation: Any) -> Any:
+    """What a rollout keeps of an observation: zeros and ones as bool, a quarter of their size.
+
+    The conversion is exact: whoever reads them back as float32 reads the same numbers. Everything
+    else is kept as it is.
+    """
+    if not isinstance(space, MultiBinary):
+        return observation
+    return jax.tree.map(
+        lambda leaf: leaf != 0 if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, observation
+    )

@@ -25,6 +25,17 @@ def test_merged_batches_have_the_moments_of_all_samples_together():
     np.testing.assert_allclose(moments.variance, together.var(axis=0), rtol=1e-4)
 
 
+def test_zeros_and_ones_kept_as_bool_are_normalised_as_the_numbers_they_are():
+    kept = jax.random.bernoulli(jax.random.key(0), 0.3, (50, 4))
+    before = normalisation.no_samples(jnp.zeros(4))
+    one, other = (normalisation.merge(before, seen) for seen in (kept, kept.astype(jnp.float32)))
+    np.testing.assert_array_equal(one.mean, other.mean)
+    np.testing.assert_array_equal(
+        normalisation.standardised(one, kept),
+        normalisation.standardised(other, kept.astype(jnp.float32)),
+    )
+
+
 def test_a_structured_observation_is_normalised_part_by_part_and_whole_numbers_are_not():
     sample = {"seen": jnp.zeros(2), "which": jnp.int32(0)}
     batch = {"seen": jnp.array([[0.0, 10.0], [2.0, 30.0]]), "which": jnp.array([3, 5])}

@@ -35,6 +35,16 @@ ENVIRONMENT_NAMES = (
     "FrozenLake-misc",
 )
 
+# Those whose float32 observations are zeros and ones; a test plays each of them.
+BINARY = (
+    "Asterix-MinAtar",
+    "Breakout-MinAtar",
+    "Freeway-MinAtar",
+    "Seaquest-MinAtar",
+    "SpaceInvaders-MinAtar",
+    "DeepSea-bsuite",
+)
+
 
 def names() -> tuple[str, ...]:
     """Every name that `environments.make` accepts: gymnax's, then the installed entry points."""

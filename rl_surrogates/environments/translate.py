@@ -6,7 +6,8 @@ own have no common base.
 
 from typing import Any
 
-from rl_surrogates.spaces import Box, Discrete, MultiDiscrete, Space
+from rl_surrogates.environments.names import BINARY
+from rl_surrogates.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from rl_surrogates.types import Environment
 
 FITTING = "Discrete(n), MultiDiscrete(sizes) and Box(low, high, shape) have a policy"
@@ -30,11 +31,15 @@ def action_space(env: Environment, params: Any) -> Space:
     return space
 
 
-def observation_space(env: Environment, params: Any) -> Space | None:
+def observation_space(env: Environment, params: Any) -> Space | MultiBinary | None:
     """The observation space; None where the environment does not say, or has a structured one."""
     if not hasattr(env, "observation_space"):
         return None
-    return translated(env.observation_space(params))
+    described = env.observation_space(params)
+    # gymnax describes zeros and ones as a Box. A class derived from one of its own may show more.
+    if type(env).__module__.startswith("gymnax.") and env.name in BINARY:
+        return MultiBinary(tuple(described.shape))
+    return described if isinstance(described, MultiBinary) else translated(described)
 
 
 def translated(space: Any) -> Space | None:
