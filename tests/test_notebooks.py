@@ -1,11 +1,15 @@
 """Every notebook runs from top to bottom, and what is stored in it is fit to be read.
 
-Run here without Jupyter, so that the tests need none. To store new outputs, execute the notebook
-with Jupyter and clear the metadata of its cells.
+Run here without Jupyter, so that the tests need none. `UPDATE_NOTEBOOKS=1 ./scripts/test
+tests/test_notebooks.py` stores what it prints and draws.
 """
 
+import base64
+import contextlib
+import io
 import json
 import linecache
+import os
 import re
 from pathlib import Path
 
@@ -56,40 +60,69 @@ def strings_in(value):
 
 
 def execute(path, cells, shown):
-    """Runs the cells in one fresh namespace; `shown` gets the figures of each cell."""
+    """Runs the cells in one fresh namespace; `shown` gets the outputs of each cell."""
     namespace = {"__name__": "__main__"}
     for i, cell in enumerate(cells):
         source, where = text_of(cell["source"]), f"{path.name}, code cell {i + 1}"
         # so that a traceback shows the line that failed
         linecache.cache[where] = len(source), None, source.splitlines(keepends=True), where
-        shown.append(0)
-        exec(compile(source, where, "exec"), namespace)
+        shown.append([])
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(source, where, "exec"), namespace)
+        if text := printed.getvalue():
+            shown[-1].append({"name": "stdout", "output_type": "stream", "text": lines_of(text)})
+
+
+def lines_of(text):
+    return text.splitlines(keepends=True)
+
+
+def as_output(figure):
+    """A figure as a notebook stores it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=figure.dpi, metadata={"Software": None})
+    data = {"image/png": base64.b64encode(buffer.getvalue()).decode() + "\n"}
+    return {"data": data, "metadata": {}, "output_type": "display_data"}
+
+
+def store(path, content, outputs):
+    """Writes the outputs of a run into the notebook."""
+    for i, (cell, found) in enumerate(zip(code_cells(content), outputs, strict=True)):
+        cell["execution_count"] = i + 1
+        cell["outputs"] = sorted(found, key=lambda output: output["output_type"], reverse=True)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def test_there_is_a_notebook():
     assert NOTEBOOKS
 
 
-def test_a_notebook_runs_and_draws_the_figures_it_stores(notebook, monkeypatch):
+def test_a_notebook_runs_and_draws_the_figures_it_stores(notebook, monkeypatch, tmp_path):
     path, content = notebook
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    shown = []
+    shown, storing = [], bool(os.environ.get("UPDATE_NOTEBOOKS"))
 
     def show():
-        shown[-1] += len(plt.get_fignums())
         for number in plt.get_fignums():
-            plt.figure(number).set_layout_engine("none")  # most of the time goes into the layout
-            plt.figure(number).canvas.draw()
+            figure = plt.figure(number)
+            if not storing:
+                figure.set_layout_engine("none")  # most of the time goes into the layout
+                figure.canvas.draw()
+            shown[-1].append(as_output(figure) if storing else {"data": {"image/png": ""}})
         plt.close("all")
 
     monkeypatch.setattr(plt, "show", show)
+    monkeypatch.chdir(tmp_path)
     cells = code_cells(content)
     with matplotlib.rc_context():
         execute(path, cells, shown)
     assert not plt.get_fignums(), "a figure was drawn and not shown"
-    assert shown == [images_in(cell) for cell in cells], "the stored figures are not up to date"
+    if storing:
+        store(path, content, shown)
+    stored = [images_in(cell) for cell in cells]
+    assert [images_in({"outputs": found}) for found in shown] == stored, "outputs are out of date"
 
 
 def test_a_notebook_is_stored_as_one_run_from_top_to_bottom(notebook):

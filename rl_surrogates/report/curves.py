@@ -23,6 +23,7 @@ from rl_surrogates.report.study import Study
 RETURN = "episode_return"
 MOVEMENT = {  # metric -> (what it is called, whether it is drawn in logarithms)
     "approx_kl": ("KL(old || new), nats", True),
+    "ratio_max": ("largest ratio\nafter an update", True),
     "clip_fraction": ("share of samples\nwith |ratio - 1| > 0.2", False),
     "first_ratio_error": ("max |ratio - 1| at\nthe first minibatch", True),
 }

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from rl_surrogates.report import html, records, sections
+from rl_surrogates.report import html, records, sections, sensitivity
 from rl_surrogates.report.study import examine
 from rl_surrogates.store import StoreError, open_results, write_if_changed
 
@@ -12,6 +12,7 @@ SECTIONS = (
     sections.settings,
     sections.learning,
     sections.maps,
+    sensitivity.section,
     sections.movement,
     sections.paired,
     sections.overall,
@@ -25,8 +26,8 @@ SECTIONS = (
 
 
 def write(path: str | os.PathLike) -> Path:
-    """Writes `report.html` and `figures/*.svg` into the results folder `path`; returns the page's
-    path.
+    """Writes `report.html`, and its figures as SVG and PDF, into the results folder `path`; returns
+    the page's path.
 
     What is damaged or missing is left out, and said. Equal results give equal bytes.
 
@@ -41,7 +42,8 @@ def write(path: str | os.PathLike) -> Path:
     study, drawings = examine(results), {}
     body = [part for section in SECTIONS for part in section(study, drawings)]
     for name, drawing in drawings.items():
-        write_if_changed(results.path / "figures" / f"{name}.svg", drawing.encode())
+        write_if_changed(results.path / "figures" / f"{name}.svg", drawing.svg.encode())
+        write_if_changed(results.path / "figures" / f"{name}.pdf", drawing.pdf)
     target = results.path / "report.html"
     write_if_changed(target, html.page(results.plan["name"], body))
     return target

@@ -6,9 +6,7 @@ from rl_surrogates.report import comparisons, curves, html, outcomes, style
 from rl_surrogates.report.answer import FEW_SEEDS, answer
 from rl_surrogates.report.study import Study
 
-Drawings = dict[
-    str, str
-]  # name -> SVG of each figure of the page, filled as the sections are written
+Drawings = dict[str, style.Drawing]  # by name; filled as the sections are written
 
 
 def first_screen(study: Study, drawings: Drawings) -> list[str]:
@@ -23,14 +21,16 @@ def first_screen(study: Study, drawings: Drawings) -> list[str]:
     parts.append(html.block("answer", answer(study)))
     if study.layout.x is not None and study.table["iqm"].notna().any():
         rows = -(-len(outcomes.shown_panels(study)) // 3)
-        drawings["outcome"] = style.svg(
+        drawings["outcome"] = style.drawing(
             "outcome", lambda f: outcomes.draw_outcome(f, study), 1.0 + 3.3 * rows
         )
     elif study.table["iqm"].notna().any():
         height = 1.2 + 0.27 * len(outcomes.dotted(study))
-        drawings["outcome"] = style.svg("outcome", lambda f: outcomes.draw_dots(f, study), height)
+        drawings["outcome"] = style.drawing(
+            "outcome", lambda f: outcomes.draw_dots(f, study), height
+        )
     if "outcome" in drawings:
-        parts.append(html.figure(drawings["outcome"], _outcome_caption(study)))
+        parts.append(html.figure(drawings["outcome"].svg, _outcome_caption(study)))
     return parts
 
 
@@ -73,7 +73,7 @@ def learning(study: Study, drawings: Drawings) -> list[str]:
         return [*parts, html.element("p", "No training return was recorded.", "note")]
     shown = found[: curves.MAX_FACETS]
     rows = -(-len(shown) // curves.columns_of(study, len(shown)))
-    drawings["learning"] = style.svg(
+    drawings["learning"] = style.drawing(
         "learning", lambda f: curves.draw_learning(f, study), 0.9 + 2.5 * rows
     )
     caption = (
@@ -83,7 +83,7 @@ def learning(study: Study, drawings: Drawings) -> list[str]:
     )
     if len(found) > len(shown):
         caption += f" The first {len(shown)} of {len(found)} combinations."
-    return [*parts, html.figure(drawings["learning"], caption)]
+    return [*parts, html.figure(drawings["learning"].svg, caption)]
 
 
 def maps(study: Study, drawings: Drawings) -> list[str]:
@@ -91,9 +91,9 @@ def maps(study: Study, drawings: Drawings) -> list[str]:
     if outcomes.heat_axis(study) is None or study.table["iqm"].isna().all():
         return []
     height = 0.6 + 2.2 * -(-len(study.looks) // 4)
-    drawings["maps"] = style.svg("maps", lambda f: outcomes.draw_heat(f, study), height)
+    drawings["maps"] = style.drawing("maps", lambda f: outcomes.draw_heat(f, study), height)
     caption = f"Interquartile mean of the {study.metric} for each combination."
-    return [html.element("h2", "Two axes at a time"), html.figure(drawings["maps"], caption)]
+    return [html.element("h2", "Two axes at a time"), html.figure(drawings["maps"].svg, caption)]
 
 
 def movement(study: Study, drawings: Drawings) -> list[str]:
@@ -102,14 +102,14 @@ def movement(study: Study, drawings: Drawings) -> list[str]:
     names = curves.movement_metrics(study)
     if not names or study.runs.empty:
         return [*parts, html.element("p", "No measure of it was recorded.", "note")]
-    drawings["movement"] = style.svg(
+    drawings["movement"] = style.drawing(
         "movement", lambda f: curves.draw_movement(f, study), 0.8 + 1.9 * len(names)
     )
     caption = (
         "Interquartile mean over seeds, with 95 % bootstrap intervals"
         f"{curves.where_movement(study)}. Runs that diverged are left out of these panels."
     )
-    parts.append(html.figure(drawings["movement"], caption))
+    parts.append(html.figure(drawings["movement"].svg, caption))
     if "first_ratio_error" in names:
         largest = study.results.curves(["first_ratio_error"])["first_ratio_error"].max()
         limit = curves.LIMITS["first_ratio_error"]
@@ -139,7 +139,7 @@ def paired(study: Study, drawings: Drawings) -> list[str]:
         ]
     cells = len(pairs[study.layout.cell].drop_duplicates()) if study.layout.cell else 1
     if cells <= comparisons.MAX_ROWS:
-        drawings["paired"] = style.svg(
+        drawings["paired"] = style.drawing(
             "paired", lambda f: comparisons.draw_forest(f, study, pairs), 1.2 + 0.52 * cells
         )
         caption = (
@@ -147,7 +147,7 @@ def paired(study: Study, drawings: Drawings) -> list[str]:
             " draw the same seeds from both sides. An interval that holds 0 leaves the sign open."
             " Not corrected for the number of comparisons."
         )
-        parts.append(html.figure(drawings["paired"], caption))
+        parts.append(html.figure(drawings["paired"].svg, caption))
     return [*parts, html.as_csv("Paired differences", pairs)]
 
 
@@ -156,7 +156,7 @@ def overall(study: Study, drawings: Drawings) -> list[str]:
     scores = comparisons.complete_scores(study)
     if not scores:
         return []
-    drawings["overall"] = style.svg(
+    drawings["overall"] = style.drawing(
         "overall", lambda f: comparisons.draw_overall(f, study, scores), 3.8
     )
     seeds, cells = next(iter(scores.values())).shape
@@ -167,7 +167,7 @@ def overall(study: Study, drawings: Drawings) -> list[str]:
     table = comparisons.improvement_table(scores)
     return [
         html.element("h2", "Over all combinations"),
-        html.figure(drawings["overall"], caption),
+        html.figure(drawings["overall"].svg, caption),
         html.as_csv("Probability of improvement", table),
     ]
 

@@ -1,8 +1,8 @@
 """How does every figure look? One palette that colour-blind readers can tell apart, one set of
 sizes, no hidden state.
 
-A figure becomes SVG text with the same bytes each time: no date, and identifiers that depend on its
-name only.
+A figure becomes SVG text and a PDF with the same bytes each time: no date, and identifiers that
+depend on its name only.
 """
 
 import io
@@ -48,6 +48,7 @@ STYLE = {
     "text.color": INK,
     "text.parse_math": False,  # a name with dollar signs is a name
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # letters stay letters
     "figure.facecolor": "white",
 }
 
@@ -113,17 +114,26 @@ def wrapped(title: str, width: int = 44) -> str:
     return "\n".join(textwrap.fill(line, width) for line in title.split("\n"))
 
 
-def svg(name: str, draw: Callable[[Figure], None], height: float) -> str:
-    """The figure that `draw` fills, as an SVG element to stand in a page among others.
+class Drawing(NamedTuple):
+    """A finished figure: for the page, and as a file for a paper."""
 
-    Identifiers begin with `name`, so that two figures of one page never share one.
+    svg: str  # an element to stand in a page among others
+    pdf: bytes
+
+
+def drawing(name: str, draw: Callable[[Figure], None], height: float) -> Drawing:
+    """The figure that `draw` fills.
+
+    Identifiers of the SVG begin with `name`, so that two figures of one page never share one.
     """
-    buffer = io.BytesIO()
+    page, paper = io.BytesIO(), io.BytesIO()
     with drawn(height) as figure, mpl.rc_context({"svg.hashsalt": name}):
         draw(figure)
-        figure.savefig(buffer, format="svg")
-    drawing = buffer.getvalue().decode("utf-8")
-    drawing = drawing[drawing.index("<svg") :]
-    drawing = re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, flags=re.DOTALL)  # holds a date
-    drawing = re.sub(r'\bid="', f'id="{name}-', drawing)
-    return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", drawing)
+        figure.savefig(page, format="svg")
+        figure.set_layout_engine("none")  # all stands where it has to
+        figure.savefig(paper, format="pdf", metadata={"CreationDate": None})
+    svg = page.getvalue().decode("utf-8")
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)  # holds a date
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    return Drawing(re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg), paper.getvalue())

@@ -69,6 +69,7 @@ def test_every_section_of_a_whole_sweep_is_there(page):
         "Every setting",
         "Learning curves",
         "Two axes at a time",
+        "Sensitivity",
         "How far each update moved the policy",
         "Paired differences",
         "Over all combinations",
@@ -132,8 +133,11 @@ def test_the_bytes_do_not_depend_on_the_time_or_the_place(synthetic, tmp_path, m
 def test_the_figures_are_files_as_well(founding, page):
     names = {path.name for path in (founding / "figures").iterdir()}
     assert names == {
-        f"{n}.svg" for n in ("outcome", "learning", "maps", "movement", "paired", "overall")
+        f"{n}.{kind}"
+        for n in ("outcome", "learning", "maps", "movement", "paired", "overall")
+        for kind in ("svg", "pdf")
     }
+    assert (founding / "figures" / "outcome.pdf").read_bytes().startswith(b"%PDF")
     assert (founding / "figures" / "outcome.svg").read_text().startswith("<svg")
 
 
