@@ -22,6 +22,9 @@ MAX_BYTES = 1_000_000
 ABSOLUTE_PATH = re.compile(r"(?<![\w:/.<)\]}])/(?:[\w.~-]+/)+[\w.~-]+|\b[A-Za-z]:\\\w")
 
 
+SLOW = {"03_a_sweep", "04_your_own_objective"}  # to execute: they compile trainings
+
+
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def notebook(request):
     """Path of a notebook and its content."""
@@ -97,6 +100,11 @@ def test_there_is_a_notebook():
     assert NOTEBOOKS
 
 
+def marked(path):
+    return pytest.param(path, marks=[pytest.mark.slow] if path.stem in SLOW else [], id=path.stem)
+
+
+@pytest.mark.parametrize("notebook", map(marked, NOTEBOOKS), indirect=True)
 def test_a_notebook_runs_and_draws_the_figures_it_stores(notebook, monkeypatch, tmp_path):
     path, content = notebook
     matplotlib.use("Agg")
