@@ -170,6 +170,7 @@ class Program:
         value_target = advantage + value
         if self.config.advantage.standardise == "batch":
             advantage = advantages.standardise(advantage)
+        advantage = hypers.advantage.scale * advantage
         batch = Batch(
             observation=transitions.observation,
             reset=transitions.reset,

@@ -104,7 +104,7 @@ def marked(path):
     return pytest.param(path, marks=[pytest.mark.slow] if path.stem in SLOW else [], id=path.stem)
 
 
-@pytest.mark.parametrize("notebook", map(marked, NOTEBOOKS), indirect=True)
+@pytest.mark.parametrize("notebook", list(map(marked, NOTEBOOKS)), indirect=True)
 def test_a_notebook_runs_and_draws_the_figures_it_stores(notebook, monkeypatch, tmp_path):
     path, content = notebook
     matplotlib.use("Agg")

@@ -212,6 +212,23 @@ def test_the_coefficient_of_a_function_comes_from_the_config_and_stays_traced():
     assert float(loss(5.0)) == -5.0
 
 
+def test_the_scale_multiplies_the_standardised_advantage_and_nothing_else():
+    config = small(advantage={"standardise": "batch", "scale": 3.0})
+    program = make_program(config, env=Probe())
+
+    @jax.jit
+    def judge(scale):
+        hypers = config.hypers()
+        hypers = hypers._replace(advantage=hypers.advantage._replace(scale=scale))
+        state = program.init(jax.random.key(0), hypers)
+        _, transitions = program.collect(jax.random.key(1), state, hypers)
+        return program.judge(state, transitions, hypers)
+
+    plain, scaled = judge(jnp.float32(1.0)), judge(config.hypers().advantage.scale)
+    np.testing.assert_allclose(scaled.advantage, 3.0 * plain.advantage, rtol=1e-6)
+    np.testing.assert_array_equal(scaled.value_target, plain.value_target)
+
+
 def test_a_coefficient_that_the_function_does_not_have_is_refused_by_name():
     def mine(log_prob, advantage):
         return log_prob * advantage

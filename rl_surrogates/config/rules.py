@@ -156,6 +156,15 @@ def average_is_asked_for(config: Any) -> Problem | None:
     return _problem("ascent.ewma_decay", message, "objective.name")
 
 
+def scale_of_the_advantage_lasts(config: Any) -> Problem | None:
+    """Standardising every minibatch would undo it."""
+    scale, standardise = config.advantage.scale, config.advantage.standardise
+    if scale == 1.0 or standardise != "minibatch":
+        return None
+    message = f"{scale} is undone by advantage.standardise: minibatch; use batch or none there"
+    return _problem("advantage.scale", message, "advantage.standardise")
+
+
 RULES: tuple[Callable[[Any], Problem | None], ...] = (
     minibatches_divide_the_batch,
     memory_has_a_size,
@@ -166,6 +175,7 @@ RULES: tuple[Callable[[Any], Problem | None], ...] = (
     learning_rate_can_adapt,
     horizon_holds_an_update,
     average_is_asked_for,
+    scale_of_the_advantage_lasts,
 )
 
 

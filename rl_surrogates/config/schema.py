@@ -163,6 +163,7 @@ class Gae(Section):
     gamma: Annotated[Traced, Field(ge=0, le=1)] = 0.99
     gae_lambda: Annotated[Traced, Field(ge=0, le=1)] = 0.95
     standardise: Literal["minibatch", "batch", "none"] = "minibatch"
+    scale: Annotated[Traced, Field(gt=0)] = 1.0  # times the advantage, after `standardise: batch`
 
 
 class SquaredError(Section):

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from rl_surrogates.report.layout import OBJECTIVE, named, text
+from rl_surrogates import statistics
+from rl_surrogates.report.comparisons import complete_scores, has_tasks
+from rl_surrogates.report.layout import OBJECTIVE, WAY, named, text
 from rl_surrogates.report.study import Study, bracket, digits
 
 FEW_SEEDS = 8  # with fewer, a bootstrap knows too little
@@ -33,12 +35,24 @@ def answer(study: Study) -> list[str]:
         return _best_setting(study, scored)
     hardest = hardest_of(found)
     sentences = [
+        _over_tasks(study),
         _where_they_differ(study, hardest),
         _how_clearly(study, hardest, comparisons(found)),
         _what_x_does(study, hardest),
         _where_they_agree(study, found, hardest),
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def _over_tasks(study: Study) -> str:
+    """The order over all tasks, each on its own scale, where there are several."""
+    scores = complete_scores(study) if has_tasks(study) else {}
+    if not scores:
+        return ""
+    each = {value: statistics.bootstrap_ci(mine) for value, mine in scores.items()}
+    ranked = sorted(each, key=lambda value: -each[value].point)
+    listed = [f"{_name(study, v)}: {_ci(each[v])}" for v in ranked]
+    return f"Over all tasks (0: worst setting of a task, 1: best): {'; '.join(_few(listed))}."
 
 
 def cells(study: Study) -> list[Cell]:
@@ -69,9 +83,8 @@ def _where_they_differ(study: Study, cell: Cell) -> str:
     layout = study.layout
     listed = [_score_of(study, row) for _, row in cell.rows.iterrows()]
     listed = _few(listed)
-    name = (
-        "objectives" if layout.colour == OBJECTIVE else f"values of {layout.names[layout.colour]}"
-    )
+    known = {OBJECTIVE: "objectives", WAY: "ways"}
+    name = known.get(layout.colour, f"values of {layout.names[layout.colour]}")
     if not layout.cell:
         return f"The {name}, best first: {', '.join(listed)}."
     where = layout.describe(layout.cell, cell.values)

@@ -14,6 +14,7 @@ from rl_surrogates.report.outcomes import MARKED
 from rl_surrogates.report.study import Study
 
 MAX_ROWS = 24  # cells of a forest plot
+TASK = "env.name"
 POINTS = 101  # thresholds of a performance profile
 
 
@@ -66,7 +67,8 @@ def draw_forest(figure: Figure, study: Study, pairs: pd.DataFrame) -> None:
 def complete_scores(study: Study) -> dict:
     """Value of the coloured axis -> `[seeds, cells]` scores, higher is better.
 
-    Only the cells that have every value, and the seeds that all of these have.
+    Only the cells that have every value, and the seeds that all of these have. Where the question
+    has several tasks, each is brought to one scale: 0 is its worst setting, 1 its best.
     """
     layout = study.layout
     if layout.colour is None or len(study.looks) < 2:
@@ -84,11 +86,26 @@ def complete_scores(study: Study) -> dict:
         return {}
     columns = {value: [] for value in study.looks}
     for group in groups:
+        low, high = _scale_of(study, group)
         for setting, value in group[layout.colour].items():
-            columns[value].append(
-                study.scores.sign * study.scores.by_setting[setting][common].to_numpy()
-            )
+            scores = study.scores.sign * study.scores.by_setting[setting][common].to_numpy()
+            columns[value].append((scores - low) / (high - low))
     return {value: np.stack(scores, axis=1) for value, scores in columns.items()}
+
+
+def has_tasks(study: Study) -> bool:
+    """Whether returns of different environments are compared, which share no scale."""
+    return TASK in study.table and study.table[TASK].nunique() > 1
+
+
+def _scale_of(study: Study, group: pd.DataFrame) -> tuple[float, float]:
+    """The interquartile means of the worst and the best setting of this cell's task; else 0, 1."""
+    if not has_tasks(study):
+        return 0.0, 1.0
+    rows = study.table[study.table[TASK] == group[TASK].iloc[0]]
+    upward = study.scores.sign * rows["iqm"].dropna()
+    low, high = float(upward.min()), float(upward.max())
+    return (low, high) if high > low else (low, low + 1.0)
 
 
 def improvement_table(scores: dict) -> pd.DataFrame:
@@ -120,13 +137,15 @@ def _draw_profile(place: Axes, study: Study, scores: dict) -> None:
     profile = partial(statistics.performance_profile, thresholds=thresholds)
     for value, look in study.looks.items():
         interval = statistics.bootstrap_ci(scores[value], profile, resamples=400)
-        x = study.scores.sign * thresholds
+        x = thresholds if has_tasks(study) else study.scores.sign * thresholds
         place.plot(x, interval.point, color=look.colour, linestyle=look.dash)
         place.fill_between(
             x, interval.low, interval.high, color=look.colour, alpha=0.15, linewidth=0
         )
-    better = "above" if study.scores.sign > 0 else "below"
-    place.set_xlabel(f"{study.metric} of a run")
+    scaled = has_tasks(study)
+    better = "above" if study.scores.sign > 0 or scaled else "below"
+    metric = f"{study.metric} of a run"
+    place.set_xlabel(f"{metric}, 0: worst setting of its task, 1: best" if scaled else metric)
     place.set_ylabel(f"share of runs {better}")
     place.set_ylim(0.0, 1.0)
     place.set_title("Performance profile, all cells", loc="left")

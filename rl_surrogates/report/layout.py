@@ -1,6 +1,6 @@
 """Which axis of the question is the colour, which runs along x, and which makes panels?
 
-    colour  objective.name where it is swept, else another axis of names
+    colour  the way or objective.name where it is swept, else another axis of names
     x       the numeric axis that says how often data is used again (`..epochs..`), else the one
     with most values panels  what is left; the first figure shows six combinations at most
 
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 OBJECTIVE = "objective.name"
+WAY = "way"  # an objective together with what belongs to it alone; see `ways`
 MAX_COLOURS = 16
 
 
@@ -91,8 +92,9 @@ def in_order(values: pd.Series, axes: dict[str, list], axis: str) -> list:
 
 def _colour(table: pd.DataFrame, swept: list[str], numeric: list[str]) -> str | None:
     named = [a for a in swept if a not in numeric and table[a].nunique() <= MAX_COLOURS]
-    if OBJECTIVE in named:
-        return OBJECTIVE
+    for first in (WAY, OBJECTIVE):
+        if first in named:
+            return first
     if named:
         return named[0]
     if len(numeric) < 2:

@@ -59,6 +59,25 @@ def draw_dots(figure: Figure, study: Study) -> None:
     place.grid(axis="y", visible=False)
 
 
+def draw_panels_of_dots(figure: Figure, study: Study) -> None:
+    """A panel per combination of the other axes, each with its own scale; the question's order."""
+    panels, layout = shown_panels(study), study.layout
+    grid = style.grid_of(figure, 1, len(panels), sharey=True)
+    values = list(study.looks)[::-1]
+    for place, (title, rows) in zip(grid[0], panels, strict=True):
+        for value, look in study.looks.items():
+            mine = rows[rows[layout.colour] == value]
+            y = np.full(len(mine), values.index(value))
+            place.hlines(y, mine["low"], mine["high"], color=look.colour, linewidth=1.6)
+            place.plot(mine["iqm"], y, look.marker, color=look.colour, **MARKED)
+        place.set_title(style.wrapped(title, 120 // len(panels)), loc="left", fontsize=9)
+        place.grid(axis="y", visible=False)
+    labels = [clipped(text(value), 60) for value in values]
+    grid[0][0].set_yticks(range(len(values)), labels=labels)
+    grid[0][0].set_ylim(-0.7, len(values) - 0.3)
+    figure.supxlabel(f"{study.metric}, IQM", fontsize=9.5)
+
+
 def dotted(study: Study) -> pd.DataFrame:
     """The settings that `draw_dots` shows: those with a score, at most the best `MAX_DOTS`."""
     scored = study.table[study.table["iqm"].notna()]

@@ -24,6 +24,12 @@ def first_screen(study: Study, drawings: Drawings) -> list[str]:
         drawings["outcome"] = style.drawing(
             "outcome", lambda f: outcomes.draw_outcome(f, study), 1.0 + 3.3 * rows
         )
+    elif study.layout.panels and study.table["iqm"].notna().any():
+        drawings["outcome"] = style.drawing(
+            "outcome",
+            lambda f: outcomes.draw_panels_of_dots(f, study),
+            1.4 + 0.3 * len(study.looks),
+        )
     elif study.table["iqm"].notna().any():
         height = 1.2 + 0.27 * len(outcomes.dotted(study))
         drawings["outcome"] = style.drawing(
@@ -203,7 +209,7 @@ def _outcome_caption(study: Study) -> str:
         caption += f"; {drawn}: 95 % bootstrap intervals over seeds."
     else:
         caption = f"The {study.metric} of one seed; no interval can be given."
-    if study.layout.x is None:
+    if study.layout.x is None and not study.layout.panels:
         shown, there = len(outcomes.dotted(study)), int(study.table["iqm"].notna().sum())
         what = "settings, the best ones"
     else:

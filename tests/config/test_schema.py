@@ -240,3 +240,11 @@ def test_hostile_text_stays_text_on_one_line():
         assert len(complaints(objective={"name": name})) == 1
         assert len(complaints(env={"name": name})) == 1
         assert len(complaints(network={"activation": name})) == 1
+
+
+def test_a_scale_of_the_advantage_that_every_minibatch_would_undo_is_refused():
+    with pytest.raises(ConfigError) as caught:
+        Config(advantage={"scale": 10.0})
+    expected = "10.0 is undone by advantage.standardise: minibatch; use batch or none there"
+    assert str(caught.value) == f"advantage.scale: {expected}"
+    assert Config(advantage={"scale": 10.0, "standardise": "batch"}).hypers().advantage.scale == 10

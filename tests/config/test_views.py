@@ -15,6 +15,7 @@ TRACED = {
     "ascent.ewma_decay",
     "advantage.gamma",
     "advantage.gae_lambda",
+    "advantage.scale",
     "value_loss.coef",
     "value_loss.epsilon",
     "adaptation.target",
