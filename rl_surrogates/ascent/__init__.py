@@ -6,8 +6,13 @@ imported here and nowhere else.
 """
 
 from rl_surrogates.ascent.minibatch import minibatch
+from rl_surrogates.ascent.trust_region import natural_gradient, trust_region
 from rl_surrogates.types import Ascent
 
-__all__ = ["ASCENTS", "Ascent", "minibatch"]
+__all__ = ["ASCENTS", "Ascent", "minibatch", "natural_gradient", "trust_region"]
 
-ASCENTS = {"minibatch": minibatch}
+ASCENTS = {
+    "minibatch": minibatch,
+    "trust_region": trust_region,
+    "natural_gradient": natural_gradient,
+}

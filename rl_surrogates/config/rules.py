@@ -54,13 +54,24 @@ def minibatches_divide_the_batch(config: Any) -> Problem | None:
     """Every minibatch has the same size; a network with memory learns from whole sequences."""
     whole = config.network.torso == RECURRENT
     batch = config.num_envs * (1 if whole else config.num_steps)
-    count = getattr(config.ascent, "num_minibatches", 1)
+    field, count = _minibatches(config.ascent)
     if batch % count == 0:
         return None
     parts = "num_envs" if whole else "num_envs * num_steps"
     why = f", and a {RECURRENT} learns from whole sequences, one per environment" if whole else ""
     message = f"{count} does not divide {parts} = {batch}{why}; use {_divisors_near(count, batch)}"
-    return _problem("ascent.num_minibatches", message, "num_steps", "num_envs")
+    return _problem(field, message, "num_steps", "num_envs")
+
+
+def a_trust_region_is_for_the_policy_alone(config: Any) -> Problem | None:
+    """What the critic learns after the step must not move the policy."""
+    if not (config.network.shared and hasattr(config.ascent, "max_kl")):
+        return None
+    message = (
+        f"under {config.ascent.name} the critic is fitted after the policy's step and would move "
+        "a shared torso out of the region; write false, or use the ascent minibatch"
+    )
+    return _problem("network.shared", message, "ascent.name")
 
 
 def memory_has_a_size(config: Any) -> Problem | None:
@@ -167,6 +178,7 @@ def scale_of_the_advantage_lasts(config: Any) -> Problem | None:
 
 RULES: tuple[Callable[[Any], Problem | None], ...] = (
     minibatches_divide_the_batch,
+    a_trust_region_is_for_the_policy_alone,
     memory_has_a_size,
     batch_can_be_indexed,
     at_least_one_update,
@@ -181,6 +193,12 @@ RULES: tuple[Callable[[Any], Problem | None], ...] = (
 
 def _problem(field: str, message: str, *related: str) -> Problem:
     return Problem("", 0, 0, field, message, related)
+
+
+def _minibatches(ascent: Any) -> tuple[str, int]:
+    """Where an ascent says into how many parts it cuts a batch, and what it says."""
+    name = "num_minibatches" if hasattr(ascent, "num_minibatches") else "critic_minibatches"
+    return f"ascent.{name}", getattr(ascent, name, 1)
 
 
 def _divisors_near(count: int, batch: int) -> str:

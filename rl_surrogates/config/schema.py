@@ -156,6 +156,34 @@ class Minibatch(Section):
     ewma_decay: Annotated[Decay | None, views.TRACED] = None  # of the proximal policy
 
 
+class TrustRegion(Section):
+    """One natural step of the policy per update, backtracked until it is good; then the critic."""
+
+    name: Literal["trust_region"] = "trust_region"
+    max_kl: Annotated[Traced, Field(gt=0)] = 0.01  # nats
+    cg_iterations: Count = 10
+    damping: Annotated[Traced, Field(ge=0)] = 0.1
+    fisher_every: Count = 1  # the Fisher matrix is averaged over every so-manyth sample
+    backtrack: Annotated[Traced, Field(gt=0, lt=1)] = 0.8
+    max_backtracks: Count = 10
+    critic_epochs: Count = 5
+    critic_minibatches: Count = 4
+    critic_learning_rate: Annotated[Traced, Field(gt=0)] = 1e-3
+
+
+class NaturalGradient(Section):
+    """The same natural step, taken as it is."""
+
+    name: Literal["natural_gradient"] = "natural_gradient"
+    max_kl: Annotated[Traced, Field(gt=0)] = 0.01  # nats, of the quadratic model
+    cg_iterations: Count = 10
+    damping: Annotated[Traced, Field(ge=0)] = 0.1
+    fisher_every: Count = 1
+    critic_epochs: Count = 5
+    critic_minibatches: Count = 4
+    critic_learning_rate: Annotated[Traced, Field(gt=0)] = 1e-3
+
+
 class Gae(Section):
     """Generalised advantage estimation."""
 
@@ -279,7 +307,10 @@ class Fields(Section):
     num_steps: Count = 128
     total_timesteps: Annotated[int, Field(ge=1, le=2**62)] = 500_000
     objective: ObjectiveChoice = ObjectiveChoice()
-    ascent: Annotated[Minibatch, OneOf(Minibatch)] = Minibatch()
+    ascent: Annotated[
+        Minibatch | TrustRegion | NaturalGradient,
+        OneOf(Minibatch, TrustRegion, NaturalGradient),
+    ] = Minibatch()
     advantage: Annotated[Gae, OneOf(Gae)] = Gae()
     value_loss: Annotated[
         ClippedSquaredError | SquaredError, OneOf(ClippedSquaredError, SquaredError)

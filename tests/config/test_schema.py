@@ -51,6 +51,45 @@ def test_a_value_of_the_wrong_type_or_range_is_refused_in_words(field, value, ex
     assert complaints(**{field: value}) == [expected]
 
 
+@pytest.mark.parametrize(
+    "ascent, expected",
+    [
+        ({"max_kl": 0}, "ascent.max_kl: expected a number > 0, got 0"),
+        ({"max_kl": -0.01}, "ascent.max_kl: expected a number > 0, got -0.01"),
+        ({"damping": -1e-3}, "ascent.damping: expected a number >= 0, got -0.001"),
+        ({"backtrack": 1.0}, "ascent.backtrack: expected a number < 1, got 1.0"),
+        ({"cg_iterations": 0}, "ascent.cg_iterations: expected a number >= 1, got 0"),
+        ({"fisher_every": 0}, "ascent.fisher_every: expected a number >= 1, got 0"),
+        ({"num_epochs": 4}, "ascent.num_epochs: unknown key; did you mean critic_epochs?"),
+        (
+            {"critic_minibatches": 5},
+            "ascent.critic_minibatches: 5 does not divide num_envs * num_steps = 512; use 4 or 8",
+        ),
+    ],
+)
+def test_a_trust_region_out_of_range_is_refused_in_words(ascent, expected):
+    assert complaints(ascent={"name": "trust_region", **ascent}) == [expected]
+
+
+@pytest.mark.parametrize("name", ["trust_region", "natural_gradient"])
+def test_a_torso_shared_with_the_critic_is_refused_under_a_trust_region_with_the_reason(name):
+    (complaint,) = complaints(ascent={"name": name}, network={"shared": True})
+    assert complaint.startswith(f"network.shared: under {name} the critic")
+    assert "out of the region" in complaint and "write false" in complaint
+
+
+def test_the_sequences_of_a_network_with_memory_stay_whole_in_the_critic_too():
+    (complaint,) = complaints(
+        ascent={"name": "trust_region", "critic_minibatches": 8}, network={"torso": "gru"}
+    )
+    assert complaint.startswith("ascent.critic_minibatches: 8 does not divide num_envs = 4")
+
+
+def test_an_ascent_without_a_search_has_no_backtracking_to_set():
+    (complaint,) = complaints(ascent={"name": "natural_gradient", "backtrack": 0.8})
+    assert complaint.startswith("ascent.backtrack: unknown key")
+
+
 def test_a_whole_number_is_taken_where_a_fraction_may_stand():
     config = Config(ent_coef=0, advantage={"gamma": 1}, objective={"name": "kl_penalty", "beta": 2})
     assert (config.ent_coef, config.advantage.gamma) == (0.0, 1.0)

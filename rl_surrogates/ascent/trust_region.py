@@ -1,0 +1,305 @@
+"""One long step on a rollout: along the natural gradient, as far as the policy may move.
+
+    g = grad L(theta),   F v = mean_s J'M J v + damping v,   x = F^-1 g
+    full = sqrt(2 max_kl / x'F x) x
+
+    natural_gradient    theta + full
+    trust_region        theta + backtrack^j full, with the first j at which KL(old || new) <= max_kl
+                        and L is strictly larger than before, both finite; theta, bit for bit, where
+                        there is no such j
+
+L is the mean objective (any row of the table) plus ent_coef times the entropy, KL the exact mean
+over the states of the rollout. Of J, the slope of the distribution's numbers in the policy's
+parameters, and M, the Hessian of the KL in those numbers, F is the Fisher information: the second
+derivative of KL(old || new) at new = old. Both are linearised once per update; each product then
+costs two passes of the network.
+
+The damping belongs to F in x'F x too: the quadratic model of the KL is max_kl at `full` in the
+damped metric, and a little less in the undamped one. The papers have no damping; the public codes
+that do (baselines, spinningup, garage, sb3-contrib) have it in both places, as here. Their tests
+differ: baselines accepts KL <= 1.5 max_kl, sb3-contrib measures KL(new || old).
+
+The value function is fitted afterwards, by Adam on minibatches. Policy and value function must not
+share parameters: what the critic learns would move the policy out of the region.
+
+Source: Kakade 2001, "A natural policy gradient"; Schulman et al. 2015, arXiv:1502.05477, sec. 6 and
+appendix C.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rl_surrogates import solvers
+from rl_surrogates.ascent.minibatch import ADAM_EPSILON, orders
+from rl_surrogates.types import (
+    Array,
+    Ascent,
+    Batch,
+    Distribution,
+    Info,
+    Learner,
+    Loss,
+    Params,
+    Scalar,
+    Score,
+)
+
+
+class Shift(NamedTuple):
+    """What a candidate is judged by, and what is reported of it."""
+
+    objective: Array  # [] L, to maximise
+    kl: Array  # [] mean KL(old || new), nats
+    approx_kl: Array  # [] k3 estimate of the same from the actions taken, nats
+    clip_fraction: Array  # [] share of samples with |r - 1| > 0.2
+
+
+class NaturalStep(NamedTuple):
+    """The longest step that the quadratic model of the KL allows."""
+
+    full: Any  # as the policy's parameters; 0 where there is none
+    exists: Array  # [] bool: x'Fx is positive and finite
+    gain: Array  # [] g'full, the improvement that the linear model of L predicts
+    info: Info
+
+
+Search = Callable[..., tuple[Array, Shift, Info]]  # (measure, exists, before, hypers)
+
+
+def trust_region(
+    *,
+    cg_iterations: int,
+    max_backtracks: int,
+    critic_epochs: int,
+    critic_minibatches: int,
+    fisher_every: int,
+) -> Ascent:
+    """The natural step, shortened until it keeps its promises: TRPO.
+
+    Args:
+      cg_iterations: products with F for one step, at most, >= 1.
+      max_backtracks: lengths tried, >= 1; the last one is `backtrack^(max_backtracks - 1)`.
+      critic_epochs: passes over the batch for the value function, >= 0.
+      critic_minibatches: parts of one pass; divides the leading axis of the batch.
+      fisher_every: F is averaged over every so-manyth sample (or sequence), >= 1.
+    """
+
+    def search(
+        measure: Callable, exists: Array, before: Shift, hypers: Any
+    ) -> tuple[Array, Shift, Info]:
+        def acceptable(after: Shift) -> Array:
+            finite = jnp.isfinite(after.objective) & jnp.isfinite(after.kl)
+            improved = after.objective > before.objective
+            return exists & finite & improved & (after.kl <= hypers.max_kl)
+
+        return solvers.backtracking(
+            measure, acceptable, before, shrink=hypers.backtrack, num_tries=max_backtracks
+        )
+
+    return _ascent(search, cg_iterations, fisher_every, critic_epochs, critic_minibatches)
+
+
+def natural_gradient(
+    *, cg_iterations: int, critic_epochs: int, critic_minibatches: int, fisher_every: int
+) -> Ascent:
+    """The natural step as it is, whatever comes of it; arguments as of `trust_region`."""
+
+    def search(
+        measure: Callable, exists: Array, before: Shift, hypers: Any
+    ) -> tuple[Array, Shift, Info]:
+        length = exists.astype(jnp.float32)
+        after = solvers.select(exists, measure(length), before)
+        return length, after, {"accepted": exists, "backtracks": jnp.zeros((), jnp.int32)}
+
+    return _ascent(search, cg_iterations, fisher_every, critic_epochs, critic_minibatches)
+
+
+def _ascent(
+    search: Search,
+    cg_iterations: int,
+    fisher_every: int,
+    critic_epochs: int,
+    critic_minibatches: int,
+) -> Ascent:
+    """What both have in common: where the step comes from, and the value function."""
+
+    def init(params: Params) -> Learner:
+        opt_state = adam(0.0).init(params["value"])
+        return Learner(params, opt_state, jnp.zeros((), jnp.int32))
+
+    def ascend(
+        key: Array, loss: Loss, learner: Learner, batch: Batch, hypers: Any
+    ) -> tuple[Learner, Info]:
+        def score(policy: Params, batch: Batch = batch) -> Score:
+            return loss({**learner.params, "policy": policy}, batch)
+
+        old = learner.params["policy"]
+        gradient, before = jax.grad(lambda p: _objective(score(p)), has_aux=True)(old)
+        part = every(batch, fisher_every)
+        product = fisher_product(lambda p: score(p, part).distribution, old, hypers.damping)
+        step = natural_step(product, gradient, hypers.max_kl, cg_iterations)
+
+        def measure(length: Array) -> Shift:
+            return _shift(score(solvers.add(old, length, step.full)))
+
+        length, after, found = search(measure, step.exists, _shift(before), hypers)
+        moved = solvers.add(old, length, step.full)
+        params = {**learner.params, "policy": solvers.select(found["accepted"], moved, old)}
+        learner, fitted = fit_critic(
+            key,
+            loss,
+            learner._replace(params=params),
+            batch,
+            learning_rate=hypers.critic_learning_rate,
+            num_epochs=critic_epochs,
+            num_minibatches=critic_minibatches,
+        )
+        learner = learner._replace(update=learner.update + 1)
+        return learner, {**report(gradient, before, after, step, length), **found, **fitted}
+
+    return Ascent(init, ascend)
+
+
+def natural_step(
+    product: Callable[[Params], Params], gradient: Params, max_kl: Scalar, cg_iterations: int
+) -> NaturalStep:
+    """The step along `F^-1 g` at which `step'F step / 2`, the model of the KL, is `max_kl`.
+
+    No step where `g` is zero or not finite, or `F` has no positive curvature along the answer.
+    """
+    x, solved = solvers.conjugate_gradient(product, gradient, num_iterations=cg_iterations)
+    norm = solvers.dot(x, product(x))
+    exists = (norm > 0.0) & jnp.isfinite(norm)
+    length = jnp.where(exists, jnp.sqrt(2.0 * max_kl / jnp.where(exists, norm, 1.0)), 0.0)
+    full = jax.tree.map(lambda leaf: length * leaf, x)
+    info = {
+        "cg_residual": solved["residual"],
+        "positive_curvature": solved["positive_curvature"],
+        "curvature": jnp.where(exists, norm / jnp.where(exists, solvers.dot(x, x), 1.0), 0.0),
+    }
+    return NaturalStep(full, exists, solvers.dot(gradient, full), info)
+
+
+def fisher_product(
+    policy: Callable[[Params], Distribution], params: Params, damping: Scalar
+) -> Callable[[Params], Params]:
+    """`v -> F v = mean_s J'M J v + damping v`, linearised at `params` once for all products.
+
+    Equals the Hessian of the mean `KL(old || policy(params))` at `old = policy(params)`. Without
+    damping it is positive semidefinite, up to rounding.
+
+    Args:
+      policy: parameters to the distribution at `[...]` states.
+      params: where to linearise.
+      damping: added to the diagonal, >= 0. May be traced.
+    """
+
+    def numbers(params: Params) -> list[Array]:
+        return _floats(policy(params))
+
+    old = policy(params)
+
+    def slope(numbers: list[Array]) -> list[Array]:
+        return jax.grad(lambda n: jnp.mean(old.kl(_with_floats(old, n))))(numbers)
+
+    at, forward = jax.linearize(numbers, params)
+    _, metric = jax.linearize(slope, at)
+    backward = jax.linear_transpose(forward, params)
+
+    def product(v: Params) -> Params:
+        (curved,) = backward(metric(forward(v)))
+        return solvers.add(curved, damping, v)
+
+    return product
+
+
+def fit_critic(
+    key: Array,
+    loss: Loss,
+    learner: Learner,
+    batch: Batch,
+    *,
+    learning_rate: Scalar,
+    num_epochs: int,
+    num_minibatches: int,
+) -> tuple[Learner, Info]:
+    """Adam on the value loss alone, `num_epochs` passes over minibatches; consumes `key`."""
+    optimiser = adam(learning_rate)
+
+    def value_loss(value: Params, samples: Batch) -> tuple[Array, Info]:
+        score = loss({**learner.params, "value": value}, samples)
+        return score.value, score.info["value_loss"]
+
+    def step(at: tuple[Params, Any], index: Array) -> tuple[tuple[Params, Any], Array]:
+        value, opt_state = at
+        # The samples are looked up here: what the value loss does not read is then never moved.
+        samples = jax.tree.map(lambda leaf: leaf[index], batch)
+        gradient, lost = jax.grad(value_loss, has_aux=True)(value, samples)
+        updates, opt_state = optimiser.update(gradient, opt_state, value)
+        return (optax.apply_updates(value, updates), opt_state), lost
+
+    size = batch.advantage.shape[0]
+    index = orders(key, num_epochs, size).reshape(num_epochs * num_minibatches, -1)
+    start = (learner.params["value"], learner.opt_state)
+    (value, opt_state), losses = jax.lax.scan(step, start, index)
+    learner = learner._replace(params={**learner.params, "value": value}, opt_state=opt_state)
+    return learner, {
+        "value_loss": jnp.mean(losses),
+        "learning_rate": jnp.asarray(learning_rate, jnp.float32),
+    }
+
+
+def adam(learning_rate: Scalar) -> optax.GradientTransformation:
+    """The optimiser of the value function."""
+    return optax.adam(learning_rate, eps=ADAM_EPSILON)
+
+
+def every(batch: Batch, stride: int) -> Batch:
+    """Every `stride`-th sample or sequence, the first one included."""
+    return batch if stride == 1 else jax.tree.map(lambda leaf: leaf[::stride], batch)
+
+
+def report(gradient: Params, before: Score, after: Shift, step: NaturalStep, length: Array) -> Info:
+    """What was promised, and what came of it; all scalars."""
+    norm = solvers.dot(gradient, gradient)
+    old = _shift(before)
+    return {
+        "policy_loss": before.info["policy_loss"],
+        "entropy": before.info["entropy"],
+        "approx_kl": after.approx_kl,
+        "clip_fraction": after.clip_fraction,
+        "first_ratio_error": before.info["ratio_error"],
+        "grad_norm": jnp.sqrt(norm),
+        "finite": jnp.isfinite(old.objective) & jnp.isfinite(norm),
+        "kl_before": old.kl,
+        "kl_after": after.kl,
+        "surrogate_improvement": after.objective - old.objective,
+        "predicted_improvement": length * step.gain,
+        **step.info,
+    }
+
+
+def _objective(score: Score) -> tuple[Array, Score]:
+    return -score.policy, score
+
+
+def _shift(score: Score) -> Shift:
+    return Shift(-score.policy, score.kl, score.info["approx_kl"], score.info["clip_fraction"])
+
+
+def _floats(distribution: Distribution) -> list[Array]:
+    """The numbers that a distribution is made of, without the masks."""
+    return [leaf for leaf in jax.tree.leaves(distribution) if _is_float(leaf)]
+
+
+def _with_floats(distribution: Distribution, numbers: list[Array]) -> Distribution:
+    given = iter(numbers)
+    return jax.tree.map(lambda leaf: next(given) if _is_float(leaf) else leaf, distribution)
+
+
+def _is_float(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
