@@ -5,7 +5,7 @@ Read `training.py` first: one update on a page. The catalogue of answers is `obj
     config    load_config  Config  load_question
     training  make_train  make_program  make_network
     sweeps    run_sweep  open_results
-    formulas  objectives  divergences  advantages  value_losses  distributions
+    formulas  objectives  divergences  advantages  value_losses  distributions  solvers
     reading   statistics  diagnostics  adaptation  evaluation
 
 Names are imported when they are first used: `from rl_surrogates import objectives` costs jax and
@@ -33,6 +33,7 @@ _MODULES = (
     "divergences",
     "evaluation",
     "objectives",
+    "solvers",
     "statistics",
     "value_losses",
 )
