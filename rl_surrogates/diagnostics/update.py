@@ -1,6 +1,9 @@
 """What is measured once per update, when it is over, and what does it cost?
 
-Each level costs what its passes over the whole batch cost; the figures are in `measure`.
+Measured on PPO's CartPole (4 x 128 steps, 4 epochs x 4 minibatches, 16 lanes, two shared CPU cores,
+jax 0.10.2), run time beside a training that measures nothing here, medians of seven interleaved
+pairs: the basic set 1.04 times, the full set 1.8 times (most of it is `gradient_cosine`, at every
+minibatch), the full set with the 39 objectives of the catalogue as shadows 5.5 times.
 """
 
 from collections.abc import Mapping

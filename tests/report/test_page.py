@@ -225,6 +225,10 @@ def test_without_evaluations_the_training_return_is_reported_and_said(synthetic,
             {"ascent.num_epochs": [1, 4, 16], "advantage.gamma": [0.9, 0.99]},
             "The values of gamma differ most at num_epochs = ",
         ),
+        (
+            {"objective.name": ["spo", "ppo_clip"], "env.name": ["CartPole-v1", "Acrobot-v1"]},
+            "Over all tasks (0: worst setting of a task, 1: best): ",
+        ),
     ],
 )
 def test_every_shape_of_question_gets_an_answer_and_a_figure(synthetic, tmp_path, axes, answer):
