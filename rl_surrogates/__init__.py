@@ -5,6 +5,7 @@ Read `training.py` first: one update on a page. The catalogue of answers is `obj
     config    load_config  Config  load_question
     training  make_train  make_program  make_network
     sweeps    run_sweep  open_results
+    acting    save_policy  load_policy
     formulas  objectives  divergences  advantages  value_losses  distributions  solvers
     reading   statistics  diagnostics  adaptation  evaluation
 
@@ -22,6 +23,8 @@ _HOME = {
     "make_train": "training",
     "make_program": "training",
     "make_network": "assembly",
+    "save_policy": "policy",
+    "load_policy": "policy",
     "run_sweep": "sweep",
     "open_results": "store",
 }

@@ -21,13 +21,13 @@ LAYERS = [  # lowest first; a module imports its own row or a lower one
     {"config"},
     {"assembly", "training", "inspection", "evaluation"},
     {"store", "statistics"},
-    {"sweep"},
+    {"sweep", "policy"},
     {"report"},
     {"screen", "cli", "__main__"},
 ]
 LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}
 NO_MODULE = {"__version__"}  # names of the package itself
-CONFIG_READERS = {"config", "assembly", "training", "sweep", "store", "cli", "screen"}
+CONFIG_READERS = {"config", "assembly", "training", "policy", "sweep", "store", "cli", "screen"}
 HOMES = {
     "gymnax": {"environments"},
     "optax": {"ascent"},
