@@ -34,8 +34,9 @@ def answer(study: Study) -> list[str]:
     if not found:
         return _best_setting(study, scored)
     hardest = hardest_of(found)
+    if has_tasks(study) and (overall := _over_tasks(study)):
+        return overall
     sentences = [
-        _over_tasks(study),
         _where_they_differ(study, hardest),
         _how_clearly(study, hardest, comparisons(found)),
         _what_x_does(study, hardest),
@@ -44,15 +45,30 @@ def answer(study: Study) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
-def _over_tasks(study: Study) -> str:
-    """The order over all tasks, each on its own scale, where there are several."""
-    scores = complete_scores(study) if has_tasks(study) else {}
+def _over_tasks(study: Study) -> list[str]:
+    """The order over all tasks, each on its own scale; nothing where no task is complete."""
+    scores = complete_scores(study)
     if not scores:
-        return ""
+        return []
     each = {value: statistics.bootstrap_ci(mine) for value, mine in scores.items()}
-    ranked = sorted(each, key=lambda value: -each[value].point)
-    listed = [f"{_name(study, v)}: {_ci(each[v])}" for v in ranked]
-    return f"Over all tasks (0: worst setting of a task, 1: best): {'; '.join(_few(listed))}."
+    best, *others = ranked = sorted(each, key=lambda value: -each[value].point)
+    listed = "; ".join(f"{_name(study, value)}: {_share(each[value])}" for value in ranked)
+    chances = len(scores) * len(others) // 2
+    confidence = 1.0 - 0.05 / chances
+    found = {
+        other: statistics.paired_difference_ci(
+            scores[best], scores[other], confidence=confidence, resamples=20_000
+        )
+        for other in others
+    }
+    tied = [_name(study, o) for o, d in found.items() if not d.low > 0.0]
+    beaten = [f"{_name(study, o)} by {_share(d)}" for o, d in found.items() if d.low > 0.0]
+    sentences = [f"Over all tasks (0: worst setting of a task, 1: best): {listed}."]
+    if tied:
+        sentences.append(f"These runs cannot tell {_name(study, best)} from {_joined(tied, 'or')}.")
+    if beaten:
+        sentences.append(f"{_name(study, best)} leads {_joined(beaten, 'and')}.")
+    return [*sentences, f"(Paired by seed; at 95 % for all {chances} comparisons at once.)"]
 
 
 def cells(study: Study) -> list[Cell]:
@@ -185,6 +201,10 @@ def _of(row: pd.Series) -> str:
 def _ci(interval, turn=float) -> str:
     low, high = sorted((turn(interval.low), turn(interval.high)))
     return bracket(turn(interval.point), low, high)
+
+
+def _share(interval) -> str:
+    return "{1:.2f} [{0:.2f}, {2:.2f}]".format(*interval)
 
 
 def _few(parts: list[str]) -> list[str]:

@@ -40,7 +40,7 @@ def lay_out(table: pd.DataFrame, axes: dict[str, list]) -> Layout:
     """The layout of a summary's `table` whose swept `axes` are given."""
     names = short_names(list(axes))
     swept = [axis for axis in axes if axis in table and table[axis].nunique() > 1]
-    swept = [axis for i, axis in enumerate(swept) if not _follows(table, axis, swept[:i])]
+    swept = [axis for axis in swept if not _follows(table, axis, swept)]
     numeric = [axis for axis in swept if _is_numeric(table[axis])]
     colour = _colour(table, swept, numeric)
     x = max(
@@ -57,10 +57,13 @@ def lay_out(table: pd.DataFrame, axes: dict[str, list]) -> Layout:
 
 
 def short_names(axes: list[str]) -> dict[str, str]:
-    """The last part of each dotted path, or all of it where two would read the same."""
-    last = [axis.rpartition(".")[2] for axis in axes]
+    """The last part of each dotted path, or all of it where two would read the same.
+
+    What is called the name of something is called that thing: `env` for `env.name`.
+    """
+    last = [axis.removesuffix(".name").rpartition(".")[2] for axis in axes]
     return {
-        axis: "objective" if axis == OBJECTIVE else short if last.count(short) == 1 else axis
+        axis: short if last.count(short) == 1 else axis
         for axis, short in zip(axes, last, strict=True)
     }
 
@@ -107,8 +110,14 @@ def _is_numeric(values: pd.Series) -> bool:
     return all(isinstance(value, Number) and not isinstance(value, bool) for value in values)
 
 
-def _follows(table: pd.DataFrame, axis: str, others: list[str]) -> bool:
-    """Whether one of `others` moves together with `axis`, so that it says nothing new."""
-    pairs = [table[[axis, other]].drop_duplicates() for other in others]
-    sizes = [table[other].nunique() for other in others]
-    return any(len(p) == n == table[axis].nunique() for p, n in zip(pairs, sizes, strict=True))
+def _follows(table: pd.DataFrame, axis: str, swept: list[str]) -> bool:
+    """Whether another axis decides this one, so that it says nothing new.
+
+    Of two that decide each other, the later one follows.
+    """
+    own, before = table[axis].nunique(), swept[: swept.index(axis)]
+    for other in (o for o in swept if o != axis):
+        pairs, size = len(table[[axis, other]].drop_duplicates()), table[other].nunique()
+        if pairs == size and (own < size or other in before):
+            return True
+    return False

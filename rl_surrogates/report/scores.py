@@ -122,7 +122,9 @@ def tabulate(results: Results, scores: Scores) -> pd.DataFrame:
                 "diverged": int(diverged.get(index, 0)),
             }
         )
-    return pd.DataFrame(rows, columns=None if rows else ["setting", *COLUMNS]).set_index("setting")
+    swept = {path for setting in results.plan.get("settings", []) for path in setting["axes"]}
+    axes = [path for path in results.plan.get("axes", swept) if path in swept]
+    return pd.DataFrame(rows, columns=["setting", *axes, *COLUMNS]).set_index("setting")
 
 
 def hashable(value: Any) -> Any:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from rl_surrogates.report import comparisons, curves, html, outcomes, style
 from rl_surrogates.report.answer import FEW_SEEDS, answer
+from rl_surrogates.report.layout import WAY
 from rl_surrogates.report.study import Study
 
 Drawings = dict[str, style.Drawing]  # by name; filled as the sections are written
@@ -63,7 +64,8 @@ def warnings_of(study: Study) -> list[str]:
 
 def settings(study: Study, drawings: Drawings) -> list[str]:
     """The summary as a table."""
-    shown = study.table.reset_index().rename(columns={"iqm": "IQM"})
+    shown = study.table.drop(columns=WAY, errors="ignore")  # its parts are columns themselves
+    shown = shown.reset_index().rename(columns={"iqm": "IQM"})
     note = (
         f"IQM: interquartile mean of the {study.metric} over seeds;"
         " low, high: its 95 % bootstrap interval."

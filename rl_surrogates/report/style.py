@@ -24,6 +24,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", ":", "-.")
 INK, FAINT = "#222222", "#777777"
+LINE = 140  # letters of a legend's line
 WIDTH = 10.6  # inches: the page is as wide
 
 STYLE = {
@@ -95,6 +96,8 @@ def legend(figure: Figure, name: str, entries: dict[Any, Look]) -> None:
     """One legend for all panels, above them; nothing where there is nothing to tell apart."""
     if len(entries) < 2:
         return
+    labels = {value: clipped(named(name, value), 48) for value in entries}
+    columns = max(1, min(5, len(entries), LINE // (max(map(len, labels.values())) + 8)))
     handles = [
         Line2D(
             [],
@@ -102,11 +105,11 @@ def legend(figure: Figure, name: str, entries: dict[Any, Look]) -> None:
             color=k.colour,
             marker=k.marker,
             linestyle=k.dash,
-            label=clipped(named(name, value), 44),
+            label=labels[value],
         )
         for value, k in entries.items()
     ]
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
 
 
 def wrapped(title: str, width: int = 44) -> str:

@@ -26,7 +26,11 @@ def join(
     if not joined:
         return table, axes
     names = short_names(list(axes))
-    ways = [_label(row, joined, names) for row in table[[OBJECTIVE, *joined]].to_dict("records")]
+    varied = table.groupby(OBJECTIVE)[joined].nunique(dropna=False) > 1
+    ways = [
+        _label(row, [axis for axis in joined if varied.loc[row[OBJECTIVE], axis]], names)
+        for row in table[[OBJECTIVE, *joined]].to_dict("records")
+    ]
     values = list(dict.fromkeys(ways))
     if len(values) > MAX_COLOURS:
         return table, axes
@@ -51,9 +55,10 @@ def _count(table: pd.DataFrame, axes: list[str]) -> int:
     return len(table[axes].drop_duplicates())
 
 
-def _label(row: dict[str, Any], joined: list[str], names: dict[str, str]) -> str:
+def _label(row: dict[str, Any], told: list[str], names: dict[str, str]) -> str:
+    """The objective with the axes that its own ways differ in."""
     parts = [str(row[OBJECTIVE])]
-    for axis in joined:
+    for axis in told:
         value = row[axis]
         if isinstance(value, str):
             parts.append(value)

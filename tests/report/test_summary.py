@@ -182,6 +182,13 @@ def test_an_axis_that_moves_with_another_makes_no_panels():
     assert layout.panels == () and layout.x == "ascent.num_epochs"
 
 
+def test_an_axis_that_another_one_decides_says_nothing_new():
+    table = pd.DataFrame({"advantage.gamma": [0.9, 0.9, 0.99], "env.name": list("abc")})
+    table = pd.concat([table.assign(**{"objective.name": o}) for o in "xy"], ignore_index=True)
+    layout = lay_out(table, {axis: list(table[axis].unique()) for axis in table})
+    assert (layout.colour, layout.x, layout.panels) == ("objective.name", None, ("env.name",))
+
+
 def test_points_on_no_grid_are_drawn_one_by_one():
     random = np.random.default_rng(0)
     table = pd.DataFrame({"objective.name": list("abab") * 4, "gamma": random.random(16)})
@@ -190,8 +197,10 @@ def test_points_on_no_grid_are_drawn_one_by_one():
 
 
 def test_axes_are_called_by_their_last_name_unless_two_share_it():
-    names = short_names(["ascent.num_epochs", "value_loss.epsilon", "objective.epsilon"])
-    assert list(names.values()) == ["num_epochs", "value_loss.epsilon", "objective.epsilon"]
+    names = short_names(
+        ["ascent.num_epochs", "value_loss.epsilon", "objective.epsilon", "env.name"]
+    )
+    assert list(names.values()) == ["num_epochs", "value_loss.epsilon", "objective.epsilon", "env"]
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ AXES = {axis: list(TABLE_1[axis].unique()) for axis in TABLE_1}
 def test_coefficients_of_some_objectives_are_joined_with_their_objective():
     table, axes = join(TABLE_1, AXES, "grid")
     assert axes[WAY] == [
-        "importance_sampled, fixed",
-        "ppo_clip, epsilon = 0.1, fixed",
-        "ppo_clip, epsilon = 0.2, fixed",
+        "importance_sampled",
+        "ppo_clip, epsilon = 0.1",
+        "ppo_clip, epsilon = 0.2",
         "kl_penalty, beta = 1, adaptive_kl",
         "kl_penalty, beta = 1, fixed",
         "kl_penalty, beta = 3, fixed",
