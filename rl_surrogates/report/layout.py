@@ -113,11 +113,13 @@ def _is_numeric(values: pd.Series) -> bool:
 def _follows(table: pd.DataFrame, axis: str, swept: list[str]) -> bool:
     """Whether another axis decides this one, so that it says nothing new.
 
-    Of two that decide each other, the later one follows.
+    Of two that decide each other, the later one follows. One that is never twice the same decides
+    nothing: a point of no grid.
     """
     own, before = table[axis].nunique(), swept[: swept.index(axis)]
     for other in (o for o in swept if o != axis):
         pairs, size = len(table[[axis, other]].drop_duplicates()), table[other].nunique()
-        if pairs == size and (own < size or other in before):
+        decides = own < size < len(table) or (own == size and other in before)
+        if pairs == size and decides:
             return True
     return False
