@@ -204,7 +204,8 @@ def _ci(interval, turn=float) -> str:
 
 
 def _share(interval) -> str:
-    return "{1:.2f} [{0:.2f}, {2:.2f}]".format(*interval)
+    low, point, high = (round(float(end), 2) + 0.0 for end in interval)  # and never -0.00
+    return f"{point:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _few(parts: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 from rl_surrogates import statistics
 from rl_surrogates.report import style
 from rl_surrogates.report.answer import cells, hardest_of
+from rl_surrogates.report.comparisons import has_tasks
 from rl_surrogates.report.layout import text
 from rl_surrogates.report.outcomes import dotted, floor_at_zero, panels_of
 from rl_surrogates.report.study import Study
@@ -82,7 +83,8 @@ def draw_learning(figure: Figure, study: Study) -> None:
     found, looks = facets(study)
     found = found[:MAX_FACETS]
     columns = columns_of(study, len(found))
-    grid = style.grid_of(figure, -(-len(found) // columns), columns, sharex=True, sharey=True)
+    share = {"sharex": True, "sharey": not has_tasks(study)}
+    grid = style.grid_of(figure, -(-len(found) // columns), columns, **share)
     lines = read_lines(study, RETURN, [s for facet in found for s in facet.lines])
     for place, facet in zip(style.take(grid, len(found)), found, strict=True):
         _draw_facet(place, facet, lines)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from rl_surrogates import statistics
 from rl_surrogates.report import html
+from rl_surrogates.report.comparisons import has_tasks
 from rl_surrogates.report.curves import RETURN, read_lines
 from rl_surrogates.report.layout import text
 from rl_surrogates.report.study import Study
@@ -22,7 +23,7 @@ NEAR_BEST = 0.9  # of the way from the worst setting of the sweep to its best
 
 def section(study: Study, drawings: dict) -> list[str]:
     """The table; nothing where no method has several settings."""
-    table = tabulate(study)
+    table = pd.DataFrame() if has_tasks(study) else tabulate(study)  # returns share no scale there
     if table.empty:
         return []
     best, level = _ends(study)[1], threshold(study)
