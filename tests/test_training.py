@@ -12,6 +12,7 @@ from jax.errors import KeyReuseError
 
 from rl_surrogates import make_program, make_train
 from rl_surrogates.config import Config
+from rl_surrogates.training import Program
 from tests.compiled import share_compilations
 from tests.probes import CLOCK, MATCH, FixedNetwork, Probe, ProbeParams
 
@@ -122,6 +123,21 @@ def test_training_moves_the_policy_after_the_first_minibatch_and_not_before(trai
     _, metrics = trained
     assert float(metrics["first_ratio_error"].max()) <= 1e-5
     assert float(metrics["approx_kl"].min()) > 1e-9
+
+
+class Forgetful(Program):
+    """Remembers every log-probability of its actions wrongly, by the same amount."""
+
+    def collect(self, key, state, hypers):
+        acting, transitions = super().collect(key, state, hypers)
+        return acting, transitions._replace(log_prob=transitions.log_prob - 0.1)
+
+
+def test_a_log_probability_that_is_not_that_of_the_actor_shows_at_the_first_minibatch(program):
+    parts = {field.name: getattr(program, field.name) for field in dataclasses.fields(program)}
+    wrong = jax.jit(Forgetful(**parts).train)
+    _, metrics = wrong(jax.random.key(0), program.config.hypers())
+    np.testing.assert_allclose(metrics["first_ratio_error"], np.expm1(0.1), rtol=1e-4)
 
 
 def test_the_learning_rate_falls_linearly_once_per_update(trained):
