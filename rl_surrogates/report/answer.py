@@ -179,9 +179,13 @@ def _best_setting(study: Study, scored: pd.DataFrame) -> list[str]:
         return [f"{which} reaches {_of(best)} over {seeds}."]
     middle = digits(float(scored["iqm"].median()))[0]
     where = study.describe(ranked.index[0])
+    sign = study.scores.sign
+    ends = sign * ranked.iloc[1:]["high" if sign > 0 else "low"]
+    level = int((ends >= sign * best["iqm"]).sum())
     return [
         f"The best of {len(scored)} settings is {where}: {_of(best)} over {seeds};"
-        f" the middle one reaches {middle}."
+        f" the middle one reaches {middle}.",
+        *([f"The intervals of {level} other settings reach as far."] if level else []),
     ]
 
 
