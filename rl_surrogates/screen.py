@@ -53,7 +53,11 @@ def show_summary(summary: pd.DataFrame, missing: list[str], page: Path) -> None:
 def show_list(what: str) -> None:
     """The names that a config may use, and what they are."""
     if what == "environments":
-        console().print("\n".join(environments.names()))
+        columns = ("environment", "actions", "observations", "steps", "what it is for")
+        table = Table(*columns, box=None, pad_edge=False)
+        for name in environments.names():
+            table.add_row(*environments.describe(name))
+        console().print(table)
         return
     table = Table("objective", "coefficients", "first order", "scale free", "source", box=None)
     for name in objectives.names():

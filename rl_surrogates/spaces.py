@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rl_surrogates.types import Array, Scalar
 
@@ -20,11 +21,19 @@ class Discrete(NamedTuple):
 
     n: int
 
+    def __str__(self) -> str:
+        """As a reader would write it."""
+        return f"Discrete({self.n})"
+
 
 class MultiDiscrete(NamedTuple):
     """One whole number per factor: 0 to sizes[k] - 1 for factor k."""
 
     sizes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """As a reader would write it."""
+        return f"MultiDiscrete({self.sizes})"
 
 
 class Box(NamedTuple):
@@ -38,6 +47,12 @@ class Box(NamedTuple):
     def size(self) -> int:
         """How many numbers an action has."""
         return math.prod(self.shape)
+
+    def __str__(self) -> str:
+        """As a reader would write it: one number for equal bounds."""
+        ends = [sorted(set(np.ravel(end).tolist())) for end in (self.low, self.high)]
+        low, high = (f"{end[0]:.4g}" if len(end) == 1 else f"{end}" for end in ends)
+        return f"Box({low} to {high}, shape {self.shape})"
 
 
 class MultiBinary(NamedTuple):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import rl_surrogates as rls
+from rl_surrogates import environments
 from rl_surrogates.cli import BAD_INPUT, DIVERGED, DONE, INTERRUPTED, TERMINATED, main
 from tests.compiled import share_compilations
 
@@ -168,7 +169,10 @@ def test_the_lists_hold_every_name_that_a_config_may_use(capsys):
     assert {row.split()[0] for row in rows if row.strip()} >= set(rls.objectives.names())
     assert any("ppo_clip " in row and "epsilon=0.2" in row and "1707.06347" in row for row in rows)
     assert main(["list", "environments"]) == DONE
-    assert "CartPole-v1" in capsys.readouterr().out.splitlines()
+    rows = {row.split()[0]: row for row in capsys.readouterr().out.splitlines() if row.strip()}
+    assert rows.keys() >= set(environments.names())
+    assert "Discrete(2)" in rows["CartPole-v1"] and "500" in rows["CartPole-v1"]
+    assert "Box(-2 to 2, shape (1,))" in rows["Pendulum-v1"]
 
 
 def test_a_sweep_ends_with_a_table_and_a_report(answered):

@@ -14,16 +14,27 @@ import difflib
 import inspect
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from rl_surrogates.environments.names import ENVIRONMENT_NAMES, GROUP, PREFIX, known, names
+import jax
+
+from rl_surrogates.environments.names import (
+    ENVIRONMENT_NAMES,
+    GROUP,
+    PREFIX,
+    PURPOSES,
+    known,
+    names,
+)
 from rl_surrogates.environments.translate import action_space, observation_space
 from rl_surrogates.environments.wrappers import Sticky, StickyParams, wrap
+from rl_surrogates.spaces import Discrete
 from rl_surrogates.types import Environment
 
 __all__ = [
     "ENVIRONMENT_NAMES",
     "action_space",
+    "describe",
     "known",
     "make",
     "max_episode_steps",
@@ -104,6 +115,36 @@ def max_episode_steps(env: Environment, params: Any) -> Any:
     holders = (params.inner if isinstance(params, StickyParams) else params, env)
     limits = [getattr(holder, "max_steps_in_episode", None) for holder in holders]
     return next((limit for limit in limits if limit is not None), MAX_EPISODE_STEPS)
+
+
+class Description(NamedTuple):
+    """What one may want to know of an environment before choosing it."""
+
+    name: str
+    actions: str
+    observations: str
+    limit: str  # steps of an episode at most
+    purpose: str
+
+
+def describe(name: str) -> Description:
+    """Spaces, time limit and purpose of an environment; blank where it cannot be made."""
+    purpose = PURPOSES.get(name.removeprefix(PREFIX), "installed")
+    try:
+        env = make(name)
+    except ValueError:
+        return Description(name, "", "", "", purpose)
+    params = getattr(env, "default_params", None)
+    observation, _ = jax.eval_shape(env.reset, jax.random.key(0), params)
+    space = observation_space(env, params)
+    shown = str(space) if isinstance(space, Discrete) else _shapes(observation)
+    limit = str(int(max_episode_steps(env, params)))
+    return Description(name, str(action_space(env, params)), shown, limit, purpose)
+
+
+def _shapes(observation: Any) -> str:
+    leaves = jax.tree.leaves(observation)
+    return ", ".join(f"{tuple(leaf.shape)} {leaf.dtype}" for leaf in leaves)
 
 
 def _as_int(number: Any) -> Any:
