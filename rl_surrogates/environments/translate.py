@@ -35,7 +35,10 @@ def observation_space(env: Environment, params: Any) -> Space | MultiBinary | No
     """The observation space; None where the environment does not say, or has a structured one."""
     if not hasattr(env, "observation_space"):
         return None
-    described = env.observation_space(params)
+    try:
+        described = env.observation_space(params)
+    except NotImplementedError:  # gymnax's base class, where a user's own did not override it
+        return None
     # gymnax describes zeros and ones as a Box. A class derived from one of its own may show more.
     if type(env).__module__.startswith("gymnax.") and env.name in BINARY:
         return MultiBinary(tuple(described.shape))

@@ -1,6 +1,7 @@
 """A user's own environment: a subclass of gymnax's, an installed entry point, a faulty object."""
 
 import dataclasses
+import sys
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -12,7 +13,6 @@ from gymnax.environments import environment, spaces
 
 from rl_surrogates import environments, make_program
 from rl_surrogates.config import Config, ConfigError
-from rl_surrogates.environments import names
 from rl_surrogates.spaces import Discrete
 from tests.probes import Probe
 
@@ -64,12 +64,12 @@ def test_a_subclass_of_gymnax_trains_with_its_numbers_set():
 @pytest.fixture
 def installed(monkeypatch):
     """A package in this environment that brings an environment along."""
-    entry = EntryPoint("my-probe", "tests.probes:Probe", names.GROUP)
+    entry = EntryPoint("my-probe", "tests.probes:Probe", environments.GROUP)
 
     def entry_points(group):
-        return [entry] if group == names.GROUP else []
+        return [entry] if group == environments.GROUP else []
 
-    for module in (environments, names):
+    for module in (environments, sys.modules["rl_surrogates.environments.names"]):
         monkeypatch.setattr(module, "entry_points", entry_points)
 
 
