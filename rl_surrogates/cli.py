@@ -1,4 +1,5 @@
-"""The program `rl-surrogates`: run, sweep, resume, plan, report, list.
+"""The program `rl-surrogates`: run, sweep, resume, plan, report,
+export, list.
 
 Exit status: 0 done, 2 bad input, 3 finished but some runs diverged or were given up, 130 and 143
 after SIGINT and SIGTERM. What was done before an interruption is kept, and the same command, or
@@ -114,7 +115,9 @@ class Plan:
         files, overrides = split(self.inputs)
         for question in [load_question(file, overrides) for file in files]:
             sweep.check_size(question, self.yes)
-            screen.show_plan(sweep.make_plan(question, sweep.use_every_core()))
+            plan = sweep.make_plan(question, sweep.use_every_core())
+            screen.show_plan(plan)
+            sweep.check_memory(plan, self.yes)
         return DONE
 
 
@@ -128,6 +131,31 @@ class Report:
     def __call__(self) -> int:
         """Reads what is there, even where a sweep is not finished."""
         return show_results(self.folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Copy stored results into the format of another tool."""
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of one question, such as results/why_the_ratio."""
+    to: Literal["csv", "tensorboard", "wandb"] = "csv"
+    """The format; the last two need an extra of the same name installed."""
+    out: Path | None = None
+    """Where the copy goes; by default `exports` in the folder."""
+
+    def __call__(self) -> int:
+        """Copies what is there, even where a sweep is not finished."""
+        from rl_surrogates import store
+
+        place = self.out or self.folder / "exports" / self.to
+        try:
+            store.export(store.open_results(self.folder, partial=True), self.to, place)
+        except store.StoreError as error:
+            print(error, file=sys.stderr)
+            return BAD_INPUT
+        print(place)
+        return DONE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +177,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     signal.signal(signal.SIGTERM, _terminate)
     commands = {"run": Run, "sweep": Sweep, "resume": Resume, "plan": Plan, "report": Report}
-    commands |= {"list": List}
+    commands |= {"export": Export, "list": List}
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             commands,
@@ -187,14 +215,14 @@ def answer(
             sweep.check_size(question, how.yes)
             store.check_writable(out, question.name)
         for question in questions:
-            screen.show_plan(sweep.make_plan(question, sweep.use_every_core()))
             results = sweep.run_sweep(
                 question,
                 out=out,
                 overrides=overrides,
-                allow_large=True,
+                allow_large=how.yes,
                 strict=how.strict,
                 executor=how.executor,
+                on_plan=screen.show_plan,
             )
             status = max(status, show_results(results.path))
     except store.StoreError as error:

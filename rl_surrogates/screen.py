@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rl_surrogates import environments, objectives
-from rl_surrogates.sweep import Plan
+from rl_surrogates.sweep import Plan, item_bytes
 
 NUMBERS = ("iqm", "low", "high", "runs", "diverged")
 
@@ -19,7 +19,8 @@ def show_plan(plan: Plan) -> None:
     console().print(
         f"[bold]{question.name}[/bold]: {len(plan.settings)} settings x {seeds} seeds = "
         f"{len(plan.runs)} runs, {plan.steps(plan.runs):,} environment steps\n"
-        f"{len(plan.programs)} programs, {len(items)} work items of up to {plan.width} lanes"
+        f"{len(plan.programs)} programs, {len(items)} work items of up to {plan.width} lanes, "
+        f"about {item_bytes(plan) / 2**20:,.1f} MiB of device memory"
     )
     varying = _varying([_dotted(program.config.static()) for program in plan.programs])
     table = Table("program", "objectives", *varying, "runs", "items", box=None, pad_edge=False)

@@ -2,10 +2,11 @@
 plan, a provenance, and a manifest that vouches for them.
 
 writing  locked  Store.open  Store.commit  write_parts  check_versions  collect_provenance
-reading  open_results  read_plan  Results
+reading  open_results  read_plan  Results  export
 files    write_atomically  write_if_changed  StoreError  StoreWarning
 """
 
+from rl_surrogates.store.exports import EXPORTERS, export
 from rl_surrogates.store.files import (
     StoreError,
     check_writable,
@@ -28,6 +29,7 @@ from rl_surrogates.store.writing import (
 
 __all__ = [
     "CHECKPOINTS",
+    "EXPORTERS",
     "Parts",
     "Results",
     "Store",
@@ -37,6 +39,7 @@ __all__ = [
     "check_writable",
     "collect_provenance",
     "config_digest",
+    "export",
     "locked",
     "make_folder",
     "mixed",

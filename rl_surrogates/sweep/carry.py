@@ -57,7 +57,9 @@ def expected(lanes: Lanes, seeds: Any, hypers: Any, about: Mapping[str, Any]) ->
 
 def shapes(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
     """Name -> shape and type as stored, keys as numbers."""
-    numbers = {name: jax.eval_shape(_numbers, leaf) for name, leaf in _named(tree).items()}
+    named = _named(tree)
+    leaves = jax.eval_shape(lambda leaves: [_numbers(leaf) for leaf in leaves], [*named.values()])
+    numbers = dict(zip(named, leaves, strict=True))
     return {name: (tuple(leaf.shape), str(leaf.dtype)) for name, leaf in numbers.items()}
 
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import warnings
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ import jax
 from rl_surrogates import store
 from rl_surrogates.config import ConfigError, Problem, Question, load_question
 from rl_surrogates.store import Parts
-from rl_surrogates.sweep import cache, outcome
+from rl_surrogates.sweep import cache, memory, outcome
 from rl_surrogates.sweep.executors import EXECUTORS
 from rl_surrogates.sweep.job import make_job
 from rl_surrogates.sweep.lanes import Lanes, use_every_core
@@ -37,6 +37,7 @@ def run_sweep(
     allow_large: bool = False,
     strict: bool = False,
     executor: str = "inline",
+    on_plan: Callable[[Plan], None] = lambda plan: None,
 ) -> store.Results:
     """Trains every run of a question that is not already stored, and opens the results.
 
@@ -44,45 +45,53 @@ def run_sweep(
       question: a YAML file, or a loaded `Question`.
       out: the results go to the folder `out/<name of the question>`.
       overrides: `dotted.path=value`, as on the command line; only with a file.
-      allow_large: whether more than `MAX_RUNS` runs are meant.
+      allow_large: whether more than `MAX_RUNS` runs, or more memory than there is, are meant.
       strict: refuse to continue results that other versions of the packages began.
       executor: who trains: `inline`, this process, or `local`, a worker that may die (as on the
         command line).
+      on_plan: told the plan before anything is compiled or written.
 
     Raises:
       ConfigError: a question that cannot be run; nothing is written.
       StoreError: a place that cannot be written, or where another process writes; damaged results.
       Interrupted: SIGINT or SIGTERM came; what was done until then is kept.
     """
+    if executor not in EXECUTORS:
+        raise ValueError(f"executor: {executor!r} is unknown; take one of {', '.join(EXECUTORS)}")
     cache.keep_compilations()
     if not isinstance(question, Question):
         question = load_question(question, overrides)
     check_size(question, allow_large)
     store.check_writable(out, question.name)
-    plan = make_plan(question, use_every_core())
-    check_programs(plan)
-    folder = store.results_folder(out, question.name)
-    store.make_folder(folder)
-    with store.locked(folder) as lock:
-        made_by = store.collect_provenance(overrides)
-        opened = store.Store.open(out, question.name, plan.as_json(), made_by)
-        store.check_versions(opened, strict=strict)
-        items = missing_items(plan, opened)
-        with (
-            contextlib.closing(EXECUTORS[executor](lock)) as hand,
-            listening(hand.stop) as heard,
-            Progress(plan, items) as progress,
-        ):
-            Sweep(plan, opened, hand, progress).run(items, heard)
+    devices = use_every_core()
+    with contextlib.closing(EXECUTORS[executor](devices)) as hand:
+        plan = make_plan(question, devices)
+        check_programs(plan)
+        on_plan(plan)
+        check_memory(plan, allow_large)
+        folder = store.results_folder(out, question.name)
+        store.make_folder(folder)
+        with store.locked(folder) as lock:
+            hand.hold(lock)
+            made_by = store.collect_provenance(overrides)
+            opened = store.Store.open(out, question.name, plan.as_json(), made_by)
+            store.check_versions(opened, strict=strict)
+            items = missing_items(plan, opened)
+            with listening(hand.stop) as heard, Progress(plan, items) as progress:
+                Sweep(plan, opened, hand, progress).run(items, heard)
     if heard.signum:
         raise Interrupted(heard.signum)
     return store.open_results(opened.path)
 
 
 def missing_items(plan: Plan, opened: store.Store) -> list[WorkItem]:
-    """The work items that are still to be run; checkpoints of no such item are dropped."""
+    """The work items that are still to be run; checkpoints of no such item are dropped.
+
+    Lanes that are spread over another number of devices are another program, with other last bits:
+    what was begun on another number starts again.
+    """
     devices = jax.local_device_count()
-    begun = [entry for entry in opened.begun() if entry["width"] % devices == 0]
+    begun = [entry for entry in opened.begun() if entry["devices"] == devices]
     items = plan.items(opened.finished_runs(), begun)
     wanted = {item.item for item in items}
     stale = [p for p, e in opened.listed.items() if e.get("checkpoint", "") not in {"", *wanted}]
@@ -128,7 +137,7 @@ class Sweep:
         """Has `item` trained, lists its checkpoints; returns the event that ends it."""
         self.progress.begin(item)
         event = {"event": "stopped"}
-        for event in self.executor.run(make_job(self.plan, item, self.opened, self.devices)):
+        for event in self.executor.run(make_job(self.plan, item, self.opened)):
             self.progress.tell(event)
             if event["event"] == "checkpoint":
                 self.opened.enlist_checkpoint(item.item, event["path"], event["entry"])
@@ -168,7 +177,7 @@ class Sweep:
             self.progress.say(f"work item {item.item}: {last}: trying again")
             waiting.appendleft(item)
             return
-        job = make_job(self.plan, item, self.opened, self.devices)
+        job = make_job(self.plan, item, self.opened)
         path = self.opened.quarantine(item.item, outcome.failed(job).runs, reason)
         self.progress.say(f"work item {item.item}: {last}: given up, see {self.opened.path / path}")
         self.progress.finish(item)
@@ -193,3 +202,15 @@ def check_size(question: Question, allow_large: bool) -> None:
             f"{MAX_RUNS}; take fewer values, `method: random` with num_samples, or say --yes"
         )
         raise ConfigError([Problem("", 0, 0, "parameters", message)])
+
+
+def check_memory(plan: Plan, allow_large: bool) -> None:
+    """Refuses, before anything is compiled, work items that the devices cannot hold."""
+    needed, there = memory.item_bytes(plan), memory.available()
+    if there and needed > there and not allow_large:
+        message = (
+            f"a work item of {plan.width} lanes needs about {needed / 2**30:.1f} GiB, the devices "
+            f"have {there / 2**30:.1f}; take fewer execution.lanes, num_envs or num_steps, "
+            "or say --yes"
+        )
+        raise ConfigError([Problem("", 0, 0, "execution.lanes", message)])

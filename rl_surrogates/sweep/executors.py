@@ -1,7 +1,8 @@
 """Who carries out a job? This process, or a worker that may die.
 
 An executor is a hand and nothing more: `run(job)` gives events, `stop()` asks it to save and leave,
-`close()` ends it. It knows neither the plan nor the manifest, and is told nothing but jobs.
+`close()` ends it, `hold(lock)` has it keep the lock of the results folder as long as it lives. It
+knows neither the plan nor the manifest, and is told nothing but jobs.
 
     local    one worker process. It drives all devices of the machine, over which the lanes are
              spread: lanes never talk, so a process per device would gain nothing and cost memory
@@ -12,8 +13,10 @@ An executor is a hand and nothing more: `run(job)` gives events, `stop()` asks i
 """
 
 import collections
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -32,9 +35,12 @@ PACKAGE = Path(__file__).parents[2]
 class Inline:
     """Carries out jobs in this process."""
 
-    def __init__(self, lock: int | None = None) -> None:
-        """`lock` is of no use here: this process holds it."""
+    def __init__(self, devices: int) -> None:
+        """Ready at once; the `devices` are those of this process."""
         self.programs, self.stopping = worker.Programs(), threading.Event()
+
+    def hold(self, lock: int) -> None:
+        """This process holds it already."""
 
     def run(self, job: Job) -> Iterator[dict]:
         """The events of a job, as they happen."""
@@ -51,21 +57,34 @@ class Inline:
 class Local:
     """Carries out jobs in one worker process, which is started again when it has died."""
 
-    def __init__(self, lock: int | None = None) -> None:
-        """The worker is started for the first job; it holds `lock` as long as it lives."""
-        self.lock, self.stopping, self.sending, self.unsaved = lock, False, False, False
+    def __init__(self, devices: int) -> None:
+        """Starts the worker, which imports what it needs while the caller plans.
+
+        It must have as many `devices` as the plan is made for: another number is another program.
+        """
+        self.devices = devices
+        self.lock: int | None = None
+        self.stopping, self.sending, self.unsaved = False, False, False
         self.environment = dict(os.environ)
         # An accelerator's memory is the worker's: this process only asks for names and counts.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         self.process: subprocess.Popen | None = None
+        self._start()
+
+    def hold(self, lock: int) -> None:
+        """Gives the worker the lock of the results folder, and every one that replaces it."""
+        self.lock = lock
+        with contextlib.suppress(BrokenPipeError):  # dead already, which `run` will notice
+            socket.send_fds(self.line, [b"\n"], [lock])
 
     def run(self, job: Job) -> Iterator[dict]:
         """The events of a job; `died` is the last one where the worker did."""
         if self.stopping:
             yield {"event": "stopped"}
             return
-        if self.process is None or self.process.poll() is not None:
+        if self.process.poll() is not None:
             self._start()
+            self.hold(self.lock)
         self.unsaved = False
         self._send(jobs.to_line(job))
         for line in self.process.stdout:
@@ -85,8 +104,6 @@ class Local:
     def stop(self) -> None:
         """Has the worker save and leave; one that has nothing to save, or is too slow, is ended."""
         self.stopping = True
-        if self.process is None:
-            return
         if not self.unsaved:
             self.process.kill()
         elif not self.sending:
@@ -101,19 +118,21 @@ class Local:
             return
         self.process.kill()
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            pipe.close()
+        self.process.stdout.close()
+        self.line.close()
 
     def _start(self) -> None:
+        self.close()  # what is left of the one before
+        self.line, theirs = socket.socketpair()
         paths = [str(PACKAGE), self.environment.get("PYTHONPATH", "")]
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rl_surrogates.sweep.worker"],
-            stdin=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "rl_surrogates.sweep.worker", str(self.devices)],
+            stdin=theirs,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**self.environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            pass_fds=() if self.lock is None else (self.lock,),
         )
+        theirs.close()
         self.tail: collections.deque[str] = collections.deque(maxlen=200)
         self.errors = threading.Thread(target=_keep, args=(self.process.stderr, self.tail))
         self.errors.daemon = True
@@ -123,7 +142,7 @@ class Local:
         self.sending, data = True, memoryview(f"{line}\n".encode("ascii"))
         try:
             while data:
-                data = data[os.write(self.process.stdin.fileno(), data) :]
+                data = data[os.write(self.line.fileno(), data) :]
         except BrokenPipeError:
             pass  # it is dead, which `run` will notice
         self.sending = False

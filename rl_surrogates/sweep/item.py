@@ -177,6 +177,7 @@ class Training:
             checkpoint=item.item,
             runs=about["runs"],
             width=item.width,
+            devices=jax.local_device_count(),
             program=self.job.program.digest,
             versions=self.versions,
         )

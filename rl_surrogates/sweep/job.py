@@ -23,10 +23,9 @@ class Job(NamedTuple):
     checkpoints: dict[str, dict[str, Any]]  # path -> entry in the manifest, the newest first
     checkpoint_every: int  # updates
     versions: dict[str, str]
-    devices: int  # over which the lanes are spread
 
 
-def make_job(plan: Plan, item: WorkItem, store: Any, devices: int) -> Job:
+def make_job(plan: Plan, item: WorkItem, store: Any) -> Job:
     """The job for `item` of `plan`, to be stored in the folder that `store` is open for."""
     return Job(
         folder=store.path,
@@ -37,7 +36,6 @@ def make_job(plan: Plan, item: WorkItem, store: Any, devices: int) -> Job:
         checkpoints=store.checkpoints(item.item),
         checkpoint_every=plan.question.execution.checkpoint_every,
         versions=store.versions,
-        devices=devices,
     )
 
 

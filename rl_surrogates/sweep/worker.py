@@ -1,8 +1,9 @@
 """The process in which work items are trained: it may die, and the sweep goes on.
 
-Its standard input brings one job a line, or `stop`; one event a line goes back by what was its
-standard output. When the input ends, its parent is gone, and so is it, at once. Signals are its
-parent's business: a terminal sends Ctrl-C to both.
+Its standard input, a socket, brings the lock of the results folder, which it only has to keep open,
+and then one job a line, or `stop`. One event a line goes back by what was its standard output. When
+the input ends, its parent is gone, and so is it, at once. Signals are its parent's business: a
+terminal sends Ctrl-C to both.
 """
 
 import faulthandler
@@ -10,6 +11,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -67,25 +69,33 @@ def main() -> None:
     stop = threading.Event()
     threading.Thread(target=_listen, args=(jobs, stop), daemon=True).start()
 
-    # All that is needed, while the parent still plans.
+    # All that is needed is imported while the parent still plans; gymnax with the first of its own,
+    # which starts the devices.
+    from rl_surrogates import environments
     from rl_surrogates.sweep import cache, item, job, lanes  # noqa: F401
 
+    wanted = int(sys.argv[1])
+    if (found := lanes.use_every_core(wanted)) != wanted:
+        raise SystemExit(f"the sweep is planned for {wanted} devices, and its worker has {found}")
     cache.keep_compilations()
+    environments.make(environments.ENVIRONMENT_NAMES[0])
     programs = Programs()
     while True:
-        told = job.from_line(jobs.get())
-        lanes.use_every_core(told.devices)
-        for event in perform(told, programs, stop.is_set):
+        for event in perform(job.from_line(jobs.get()), programs, stop.is_set):
             print(json.dumps(event), file=events, flush=True)
 
 
 def _listen(jobs: queue.SimpleQueue, stop: threading.Event) -> None:
-    for line in sys.stdin:
-        if line.strip() == STOP:
-            stop.set()
-        else:
-            jobs.put(line)
-    os._exit(0)
+    try:
+        with socket.socket(fileno=os.dup(0)) as line:
+            socket.recv_fds(line, 1, 1)  # the lock, which stays open until the process ends
+        for line in sys.stdin:
+            if line.strip() == STOP:
+                stop.set()
+            else:
+                jobs.put(line)
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""How much device memory does a work item need? Estimated from shapes, before any compilation.
+
+    bytes per lane = state + COPIES transitions + metrics of a chunk + ACTIVATIONS N/M (units) 4
+
+A program keeps the rollout several times: as it was acted, as the batch that is judged, as the
+minibatches in the order of an epoch. The two factors were fitted to what XLA reports for compiled
+programs (`Compiled.memory_analysis`); the estimate is meant to be right within a factor of two, to
+refuse what cannot fit, and not to fill a device to its last byte.
+"""
+
+import os
+from typing import Any
+
+import jax
+import numpy as np
+
+from rl_surrogates.config import Config
+from rl_surrogates.sweep.lanes import ROWS, Lanes
+from rl_surrogates.sweep.plan import Plan
+
+COPIES, ACTIVATIONS = 3, 6
+METRICS = 40  # numbers recorded per update, at most
+KEY_BYTES = 8
+_KNOWN: dict[str, int] = {}  # program -> bytes per lane: a plan is shown and then checked
+
+
+def item_bytes(plan: Plan) -> int:
+    """What a work item of the plan's largest program needs."""
+    largest = max(plan.programs, key=lambda program: program.width * _samples(program.config))
+    if largest.digest not in _KNOWN:
+        _KNOWN[largest.digest] = lane_bytes(Lanes(largest))
+    return largest.width * _KNOWN[largest.digest]
+
+
+def lane_bytes(lanes: Lanes) -> int:
+    """What one lane of a program needs."""
+    config, program = lanes.config, lanes.program
+    hypers = jax.tree.map(lambda leaf: leaf[0], lanes.hypers([config]))
+    key = jax.random.key(0)
+    state = jax.eval_shape(program.init, key, hypers)
+    transitions = jax.eval_shape(program.collect, key, state, hypers)[1]
+    samples = config.num_envs * config.num_steps // getattr(config.ascent, "num_minibatches", 1)
+    activations = ACTIVATIONS * samples * sum(config.network.hidden) * 4
+    return _size(state) + COPIES * _size(transitions) + METRICS * ROWS * 4 + activations
+
+
+def available() -> int | None:
+    """Bytes that the devices of this process have together; None where they do not say."""
+    limits = [(device.memory_stats() or {}).get("bytes_limit") for device in jax.local_devices()]
+    if all(limits):
+        return sum(limits)
+    if jax.default_backend() == "cpu" and hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
+def _samples(config: Config) -> int:
+    return config.num_envs * config.num_steps * (1 + sum(config.network.hidden))
+
+
+def _size(tree: Any) -> int:
+    def of(leaf: Any) -> int:
+        is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return int(np.prod(leaf.shape)) * (KEY_BYTES if is_key else leaf.dtype.itemsize)
+
+    return sum(of(leaf) for leaf in jax.tree.leaves(tree))

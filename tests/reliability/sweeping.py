@@ -1,0 +1,79 @@
+"""A tiny sweep that is cheap to run hundreds of times, and what two runs of it must agree in."""
+
+import pandas as pd
+
+from rl_surrogates.config import make_question
+from rl_surrogates.store import open_results
+from rl_surrogates.sweep import run_sweep, worker
+from rl_surrogates.sweep.lanes import Lanes
+from rl_surrogates.sweep.progress import Progress
+
+UPDATES = 6
+TINY = {
+    "env.name": "CartPole-v1",
+    "network.hidden": [8],
+    "num_envs": 2,
+    "num_steps": 8,
+    "total_timesteps": 16 * UPDATES,
+    "ascent.num_epochs": 1,
+    "ascent.num_minibatches": 2,
+    "evaluation.episodes": 2,
+    "evaluation.every": 2,
+}
+
+
+def ask(axes=None, seeds=4, lanes=4, every=1, **constants):
+    """The question: one program, by default two settings, eight runs, two work items."""
+    axes = {"objective.name": ["ppo_clip", "policy_gradient"]} if axes is None else axes
+    values = {**TINY, **{path.replace("__", "."): value for path, value in constants.items()}}
+    parameters = {path: {"value": value} for path, value in values.items() if path not in axes}
+    return make_question(
+        {
+            "name": "tiny",
+            "parameters": parameters | {path: {"values": v} for path, v in axes.items()},
+            "seeds": {"count": seeds},
+            "execution": {"lanes": lanes, "checkpoint_every": every},
+        }
+    )
+
+
+def compile_once(monkeypatch, compiled):
+    """Has every sweep of a test module use the compiled functions in `compiled`."""
+
+    def lanes(self, program):
+        return compiled.setdefault(program.digest, Lanes(program))
+
+    monkeypatch.setattr(worker.Programs, "lanes", lanes)
+
+
+def tables(folder, partial=False):
+    """The three tables without what may differ between two runs of one sweep."""
+    found = open_results(folder, partial=partial)
+    runs = found.runs().drop(columns=["wall_s", "device"], errors="ignore")
+    return {"runs": runs, "curves": found.curves(), "evaluations": found.evaluations()}
+
+
+def assert_same(one, other):
+    """All rows, in order, to the last bit."""
+    assert one.keys() == other.keys()
+    for name in one:
+        pd.testing.assert_frame_equal(one[name], other[name], check_exact=True)
+
+
+def interrupt_after(monkeypatch, root, question, events, name="checkpoint"):
+    """Runs the sweep until so many events of this name were told; then it is thrown out."""
+    told = iter(range(events))
+    tell = Progress.tell
+
+    def count(progress, event):
+        tell(progress, event)
+        if event["event"] == name and next(told, None) is None:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "tell", count)
+        try:
+            run_sweep(question, out=root)
+        except KeyboardInterrupt:
+            return
+    raise AssertionError(f"the sweep ended before {events} events")

@@ -1,0 +1,192 @@
+"""kill -9 at any moment: what was stored is sound, and the sweep ends with the same bits."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.sweeping import UPDATES, assert_same, tables
+from tests.reliability.zygote import STEPS
+
+ROOT = Path(__file__).parents[2]
+ITEMS, RUNS = 3, 24
+
+
+class Zygote:
+    """Forks sweeps, and kills them."""
+
+    def __init__(self, environment):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.reliability.zygote"],
+            cwd=ROOT,
+            env={**environment, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def sweep(self, root, aim=None, after=None):
+        """Runs or resumes the sweep below `root`; whether it was killed, and its seconds."""
+        started = time.monotonic()
+        status, log = self.status_of(root, root.with_suffix(".log"), aim, after)
+        killed = os.WIFSIGNALED(status)
+        assert killed or status == 0, log.read_text()[-3000:]
+        return killed, time.monotonic() - started
+
+    def status_of(self, root, log, aim=None, after=None):
+        """The status in which a sweep below `root` ends, and its log."""
+        request = {"root": str(root), "log": str(log), "aim": aim, "after": after}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline()), log
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def zygote(shared):
+    zygote = Zygote(shared)
+    yield zygote
+    zygote.close()
+
+
+@pytest.fixture(scope="module")
+def whole(zygote, tmp_path_factory):
+    """Tables of the sweep that nobody killed, its seconds, and how often it took each step."""
+    roots = [tmp_path_factory.mktemp("whole") / name for name in ("compiling", "compiled")]
+    zygote.sweep(roots[0])
+    _, seconds = zygote.sweep(roots[1])
+    found = [tables(root / "tiny") for root in roots]
+    assert_same(*found)
+    assert len(found[0]["runs"]) == RUNS
+    lines = roots[1].with_suffix(".log").read_text().split()
+    assert lines.count("chunk") <= ITEMS * UPDATES
+    return found[0], seconds, {step: lines.count(step) for step in STEPS}
+
+
+def killed_and_resumed(zygote, whole, folder, kills, aimed, seed):
+    """Kills sweeps until there were so many kills, finishing each after a few of them."""
+    reference, seconds, counts = whole
+    chosen, done, number = random.Random(seed), 0, 0
+    while done < kills:
+        number += 1
+        root, hits = folder / f"sweep{number}", 0
+        for _ in range(chosen.randint(2, 6)):
+            if done + hits < aimed:
+                step = chosen.choice(STEPS)
+                when = chosen.choice(["before", "within", "after"])
+                aim = [step, chosen.randrange(counts[step]), when]
+                killed, _ = zygote.sweep(root, aim=aim)
+            else:
+                killed, _ = zygote.sweep(root, after=chosen.uniform(0.0, seconds))
+            hits += killed
+        zygote.sweep(root)
+        done += hits
+        assert_same(tables(root / "tiny"), reference)
+        lines = root.with_suffix(".log").read_text().split()
+        redone = lines.count("chunk") - ITEMS * UPDATES
+        assert redone <= hits, f"{redone} updates redone after {hits} kills"
+        assert not list((root / "tiny" / "checkpoints").glob("*"))
+        assert not [path for path in root.rglob("*") if path.name.endswith(".aside")]
+    return done, number
+
+
+def test_ten_kills_some_of_them_within_writes_change_no_bit(zygote, whole, tmp_path):
+    done, _ = killed_and_resumed(zygote, whole, tmp_path, kills=10, aimed=4, seed=0)
+    assert done >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", range(1, 9))
+def test_two_hundred_kills_change_no_bit(batch, zygote, whole, tmp_path):
+    done, sweeps = killed_and_resumed(zygote, whole, tmp_path, kills=25, aimed=8, seed=batch)
+    print(f"batch {batch}: {done} kills of {sweeps} sweeps")
+
+
+@pytest.mark.slow
+def test_of_two_sweeps_in_one_folder_one_writes_and_the_other_is_told(
+    zygote, whole, shared, tmp_path
+):
+    other, told = Zygote(shared), 0
+    with ThreadPoolExecutor(2) as both:
+        for number in range(50):
+            root = tmp_path / f"race{number}"
+            racing = [
+                both.submit(one.status_of, root, root.with_suffix(f".{name}.log"))
+                for name, one in {"one": zygote, "other": other}.items()
+            ]
+            ended = [future.result() for future in racing]
+            assert min(status for status, _ in ended) == 0
+            refused = [log.read_text() for status, log in ended if status]
+            assert all("is writing there" in text for text in refused), refused
+            assert_same(tables(root / "tiny"), whole[0])
+            chunks = sum(log.read_text().split().count("chunk") for _, log in ended)
+            assert chunks == ITEMS * UPDATES  # no run was trained twice
+            told += len(refused)
+    other.close()
+    print(f"{told} of 50 races refused")
+    assert told > 25
+
+
+@pytest.mark.slow
+def test_killing_the_command_and_its_worker_with_it_changes_no_bit(shared, tmp_path):
+    """The real command: its worker notices, leaves, and lets the next one have the folder."""
+    (tmp_path / "tiny.yaml").write_text(COMMAND)
+    environment = {**shared, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+
+    def start(root):
+        arguments = ["sweep", "tiny.yaml", "--out", str(root)]
+        return subprocess.Popen(
+            [sys.executable, "-m", "rl_surrogates", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(process):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+
+    finish(start(tmp_path / "first"))
+    begun = time.monotonic()
+    finish(start(tmp_path / "whole"))
+    seconds = time.monotonic() - begun
+    reference, chosen, kills = tables(tmp_path / "whole" / "tiny"), random.Random(3), 0
+    for number in range(10):
+        root = tmp_path / f"killed{number}"
+        process = start(root)
+        time.sleep(chosen.uniform(0.3, 1.0) * seconds)
+        process.kill()
+        process.communicate()
+        kills += process.returncode == -signal.SIGKILL
+        finish(start(root))
+        assert_same(tables(root / "tiny"), reference)
+    print(f"{kills} kills of the command")
+    assert kills >= 5
+
+
+COMMAND = """\
+name: tiny
+parameters:
+  objective.name: {values: [ppo_clip, policy_gradient]}
+  network.hidden: {value: [8]}
+  num_envs: {value: 2}
+  num_steps: {value: 8}
+  total_timesteps: {value: 3200}
+  evaluation.episodes: {value: 2}
+seeds: {count: 12}
+execution: {lanes: 8, checkpoint_every: 10}
+"""
