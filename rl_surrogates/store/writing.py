@@ -182,7 +182,7 @@ class Store:
             return
         found, self.damaged = manifest.recover_manifest(self.path)
         self.listed = dict(found)
-        for path in (PLAN, PROVENANCE):
+        for path in {PLAN, PROVENANCE} & set(found):  # neither, where the first start was cut off
             self._read_or_drop([path])
         for parts in manifest.items(found).values():
             contents = self._read_or_drop(list(parts.values()))
