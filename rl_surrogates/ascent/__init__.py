@@ -6,13 +6,25 @@ imported here and nowhere else.
 """
 
 from rl_surrogates.ascent.minibatch import minibatch
+from rl_surrogates.ascent.reps import reps
 from rl_surrogates.ascent.trust_region import natural_gradient, trust_region
+from rl_surrogates.ascent.vmpo import vmpo
 from rl_surrogates.types import Ascent
 
-__all__ = ["ASCENTS", "Ascent", "minibatch", "natural_gradient", "trust_region"]
+__all__ = [
+    "ASCENTS",
+    "Ascent",
+    "minibatch",
+    "natural_gradient",
+    "reps",
+    "trust_region",
+    "vmpo",
+]
 
 ASCENTS = {
     "minibatch": minibatch,
     "trust_region": trust_region,
     "natural_gradient": natural_gradient,
+    "vmpo": vmpo,
+    "reps": reps,
 }

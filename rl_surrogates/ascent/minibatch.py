@@ -54,8 +54,7 @@ def minibatch(
     def ascend(
         key: Array, loss: Loss, learner: Learner, batch: Batch, hypers: Any
     ) -> tuple[Learner, Info]:
-        fraction = adaptation.linear_anneal(learner.update, num_updates) if anneal else 1.0
-        learning_rate = hypers.learning_rate * fraction
+        learning_rate = annealed(hypers.learning_rate, learner.update, num_updates, anneal)
         step = gradient_step(loss, optimiser(learning_rate, hypers.max_grad_norm))
         if ewma_decay:
             step = proximal.averaging(step, hypers.ewma_decay)
@@ -67,10 +66,16 @@ def minibatch(
             (learner, _), infos = passes(key, step, stopping.begin(learner), batch, *sizes)
         else:
             learner, infos = passes(key, step, learner, batch, *sizes)
-        info = {**summarise(infos), "learning_rate": jnp.asarray(learning_rate, jnp.float32)}
+        info = {**summarise(infos), "learning_rate": learning_rate}
         return learner._replace(update=learner.update + 1), info
 
     return Ascent(init, ascend)
+
+
+def annealed(learning_rate: Scalar, update: Array, num_updates: int, anneal: bool) -> Array:
+    """The learning rate of an update."""
+    fraction = adaptation.linear_anneal(update, num_updates) if anneal else 1.0
+    return jnp.asarray(learning_rate * fraction, jnp.float32)
 
 
 def passes(

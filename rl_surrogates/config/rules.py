@@ -19,6 +19,7 @@ ADAPTED_BESIDE = {  # what an adaptation may move that is no coefficient of the 
     "adaptive_learning_rate": ("ascent.learning_rate",),
     "linear_anneal": ("ent_coef",),
 }
+WEIGHING = ("vmpo", "reps")  # ascents that hand the objective weights as its advantages
 LEARNING_RATES = (adaptation.SLOWEST, adaptation.FASTEST)
 RECURRENT = "gru"  # the torso with a memory
 
@@ -153,6 +154,14 @@ def horizon_holds_an_update(config: Any) -> Problem | None:
     return _problem("adaptation.horizon", message, "num_steps", "num_envs")
 
 
+def weights_are_not_standardised(config: Any) -> Problem | None:
+    """Where weights take the place of advantages, a minibatch has none to standardise."""
+    if config.ascent.name not in WEIGHING or config.advantage.standardise != "minibatch":
+        return None
+    message = f"minibatch would standardise the weights of {config.ascent.name}; write batch"
+    return _problem("advantage.standardise", f"{message} or none", "ascent.name")
+
+
 def average_is_asked_for(config: Any) -> Problem | None:
     """A proximal policy of its own is kept for an objective that measures from it."""
     if getattr(config.ascent, "ewma_decay", None) is None or config.objective.name == "custom":
@@ -187,6 +196,7 @@ RULES: tuple[Callable[[Any], Problem | None], ...] = (
     learning_rate_can_adapt,
     horizon_holds_an_update,
     average_is_asked_for,
+    weights_are_not_standardised,
     scale_of_the_advantage_lasts,
 )
 

@@ -15,6 +15,8 @@ from pydantic_core import InitErrorDetails
 
 from rl_surrogates import environments, objectives
 from rl_surrogates.config import rules, views, wording
+from rl_surrogates.config.adaptations import ADAPTATIONS
+from rl_surrogates.config.ascents import ASCENTS
 from rl_surrogates.config.fields import (
     INT32_MAX,
     Count,
@@ -56,8 +58,6 @@ def _identifier(key: str) -> str:
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
-NotNegative = Annotated[Number, Field(ge=0)]
-Decay = Annotated[Number, Field(ge=0, lt=1)]
 
 
 Probability = Annotated[Number, Field(ge=0, le=1)]
@@ -141,49 +141,6 @@ class ObjectiveChoice(Section):
         return choice
 
 
-class Minibatch(Section):
-    """Adam over shuffled minibatches, several epochs a rollout."""
-
-    name: Literal["minibatch"] = "minibatch"
-    num_epochs: Count = 4
-    num_minibatches: Count = 4
-    learning_rate: Annotated[Traced, Field(gt=0)] = 2.5e-4
-    anneal: Literal["linear", "none"] = "linear"
-    max_grad_norm: Annotated[Traced, Field(gt=0)] = 0.5
-    # What ends an update's steps: a mean k3 beyond 1.5 target_kl, a mean |r - 1| beyond the other.
-    target_kl: Annotated[NotNegative | None, views.TRACED] = None  # nats
-    max_ratio_deviation: Annotated[NotNegative | None, views.TRACED] = None
-    ewma_decay: Annotated[Decay | None, views.TRACED] = None  # of the proximal policy
-
-
-class TrustRegion(Section):
-    """One natural step of the policy per update, backtracked until it is good; then the critic."""
-
-    name: Literal["trust_region"] = "trust_region"
-    max_kl: Annotated[Traced, Field(gt=0)] = 0.01  # nats
-    cg_iterations: Count = 10
-    damping: Annotated[Traced, Field(ge=0)] = 0.1
-    fisher_every: Count = 1  # the Fisher matrix is averaged over every so-manyth sample
-    backtrack: Annotated[Traced, Field(gt=0, lt=1)] = 0.8
-    max_backtracks: Count = 10
-    critic_epochs: Count = 5
-    critic_minibatches: Count = 4
-    critic_learning_rate: Annotated[Traced, Field(gt=0)] = 1e-3
-
-
-class NaturalGradient(Section):
-    """The same natural step, taken as it is."""
-
-    name: Literal["natural_gradient"] = "natural_gradient"
-    max_kl: Annotated[Traced, Field(gt=0)] = 0.01  # nats, of the quadratic model
-    cg_iterations: Count = 10
-    damping: Annotated[Traced, Field(ge=0)] = 0.1
-    fisher_every: Count = 1
-    critic_epochs: Count = 5
-    critic_minibatches: Count = 4
-    critic_learning_rate: Annotated[Traced, Field(gt=0)] = 1e-3
-
-
 class Gae(Section):
     """Generalised advantage estimation."""
 
@@ -207,70 +164,6 @@ class ClippedSquaredError(Section):
     name: Literal["clipped_squared_error"] = "clipped_squared_error"
     coef: Annotated[Traced, Field(ge=0)] = 0.5
     epsilon: Annotated[Traced, Field(gt=0)] = 0.2
-
-
-class Fixed(Section):
-    """Coefficients stay as they were given."""
-
-    name: Literal["fixed"] = "fixed"
-
-
-class AdaptiveKl(Section):
-    """Doubles or halves a coefficient to keep the KL of an update near `target`."""
-
-    name: Literal["adaptive_kl"] = "adaptive_kl"
-    coefficient: str  # dotted path, such as objective.beta
-    target: Annotated[Traced, Field(gt=0)]  # nats
-
-
-class RllibKl(Section):
-    """The same with RLlib's thresholds and factors."""
-
-    name: Literal["rllib_kl"] = "rllib_kl"
-    coefficient: str
-    target: Annotated[Traced, Field(gt=0)]  # nats
-
-
-class ProportionalKl(Section):
-    """The same in proportion to the error, at most 20 % in `horizon` samples."""
-
-    name: Literal["proportional_kl"] = "proportional_kl"
-    coefficient: str
-    target: Annotated[Traced, Field(gt=0)]  # nats
-    horizon: Annotated[Traced, Field(gt=0)] = 10_000.0  # samples
-
-
-class AdaptiveLearningRate(Section):
-    """Moves the learning rate, in [1e-5, 1e-2], to keep the KL of an update near `target`."""
-
-    name: Literal["adaptive_learning_rate"] = "adaptive_learning_rate"
-    coefficient: Literal["ascent.learning_rate"] = "ascent.learning_rate"
-    target: Annotated[Traced, Field(gt=0)]  # nats
-
-
-class MdpoInverseStep(Section):
-    """Multiplies a coefficient by 1 / (1 - update / num_updates)."""
-
-    name: Literal["mdpo_inverse_step"] = "mdpo_inverse_step"
-    coefficient: str = "objective.inverse_step"
-
-
-class LinearAnneal(Section):
-    """Multiplies a coefficient by 1 - update / num_updates."""
-
-    name: Literal["linear_anneal"] = "linear_anneal"
-    coefficient: str  # dotted path, such as objective.epsilon, or ent_coef
-
-
-ADAPTATIONS = (
-    Fixed,
-    AdaptiveKl,
-    RllibKl,
-    ProportionalKl,
-    AdaptiveLearningRate,
-    MdpoInverseStep,
-    LinearAnneal,
-)
 
 
 class Evaluation(Section):
@@ -307,15 +200,12 @@ class Fields(Section):
     num_steps: Count = 128
     total_timesteps: Annotated[int, Field(ge=1, le=2**62)] = 500_000
     objective: ObjectiveChoice = ObjectiveChoice()
-    ascent: Annotated[
-        Minibatch | TrustRegion | NaturalGradient,
-        OneOf(Minibatch, TrustRegion, NaturalGradient),
-    ] = Minibatch()
+    ascent: Annotated[Section, OneOf(*ASCENTS)] = ASCENTS[0]()
     advantage: Annotated[Gae, OneOf(Gae)] = Gae()
     value_loss: Annotated[
         ClippedSquaredError | SquaredError, OneOf(ClippedSquaredError, SquaredError)
     ] = ClippedSquaredError()
-    adaptation: Annotated[Section, OneOf(*ADAPTATIONS)] = Fixed()
+    adaptation: Annotated[Section, OneOf(*ADAPTATIONS)] = ADAPTATIONS[0]()
     ent_coef: Annotated[Traced, Field(ge=0)] = 0.01
     normalise: Normalise = Normalise()
     evaluation: Evaluation = Evaluation()
