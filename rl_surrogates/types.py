@@ -71,7 +71,7 @@ class Network(Protocol):
     recurrent: bool
 
     def init(self, key: Array, observation: Array) -> Params:
-        """Parameters `{"policy": ..., "value": ...}` for observations like this one."""
+        """Parameters `{"policy": ..., "value": ...}`, and what the two share, if they do."""
 
     def initial_carry(self, num_envs: int) -> Any:
         """The carry at the start of an episode, `[B, ...]`."""

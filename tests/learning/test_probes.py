@@ -24,12 +24,13 @@ LANES = {  # kind, steps of an episode, how it ends
 }
 
 
-@pytest.fixture(scope="module")
-def learned():
-    """`learned(lane, observations)`: values and probabilities of action 1, `[S, len]`."""
+@pytest.fixture(scope="module", params=["mlp", pytest.param("gru", marks=pytest.mark.slow)])
+def learned(request):
+    """`learned(lane, observations)`: values and probabilities of action 1 along the episodes in
+    which these observations are made, `[S, len]`."""
     config = Config(
         env={"params": {"kind": 0, "length": 1, "limit": 0}},
-        network={"hidden": [16, 16]},
+        network={"torso": request.param, "hidden": [16, 16]},
         num_envs=64,
         num_steps=16,
         total_timesteps=131_072,
@@ -49,10 +50,12 @@ def learned():
     def learned(lane, observations):
         first = SEEDS * list(LANES).index(lane)
         held = jax.tree.map(lambda leaf: leaf[first : first + SEEDS], state.learner.params)
-        shown = jnp.array(observations, jnp.float32)[:, None]
-        value = jax.vmap(program.network.value, in_axes=(0, None))(held, shown)
-        policy = jax.vmap(program.network.policy, in_axes=(0, None))(held, shown)
-        return np.asarray(value), np.exp(np.asarray(policy.log_probs))[..., 1]
+        shown = jnp.array(observations, jnp.float32)[:, None, None]  # [T, B = 1, 1]
+        begins = (jnp.arange(len(shown)) % LANES[lane][1] == 0)[:, None]
+        nothing = program.network.initial_carry(1)
+        unroll = jax.vmap(program.network.unroll, in_axes=(0, None, None, None))
+        policy, value, _ = unroll(held, shown, begins, nothing)
+        return np.asarray(value)[..., 0], np.exp(np.asarray(policy.log_probs))[..., 0, 1]
 
     return learned
 
@@ -89,6 +92,7 @@ def test_a_time_limit_is_not_death(learned):
     np.testing.assert_allclose(value, 50.0, atol=1.0)  # 1 / (1 - gamma)
 
 
+@pytest.mark.parametrize("learned", ["mlp"], indirect=True)
 def test_taking_the_time_limit_for_death_would_give_a_tenth_of_the_value(learned):
     value, _ = learned("endless_taken_for_death", [0])
     # One value V serves eight steps: their errors, n = 1 to 8 steps before the end, add up to 0 in
@@ -104,3 +108,18 @@ def test_death_in_time_is_seen_in_a_clock(learned):
     value, _ = learned("clock", range(8))
     returns = (1 - GAMMA ** np.arange(8, 0, -1)) / (1 - GAMMA)
     np.testing.assert_allclose(value, [returns] * SEEDS, atol=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learned", ["gru"], indirect=True)
+def test_death_in_time_is_seen_by_a_memory_without_a_clock(learned):
+    value, _ = learned("endless_taken_for_death", [0] * 8)  # nothing is shown: steps are counted
+    returns = (1 - GAMMA ** np.arange(8, 0, -1)) / (1 - GAMMA)
+    np.testing.assert_allclose(value, [returns] * SEEDS, atol=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learned", ["gru"], indirect=True)
+def test_a_memory_makes_no_death_of_a_time_limit(learned):
+    value, _ = learned("endless", [0] * 8)
+    np.testing.assert_allclose(value, 50.0, atol=1.0)
