@@ -128,5 +128,10 @@ def tabulate(results: Results, scores: Scores) -> pd.DataFrame:
 
 
 def hashable(value: Any) -> Any:
-    """An axis value as it can be grouped by: a list becomes its JSON text."""
+    """An axis value as it can be grouped by: a list becomes its JSON text, null is `off`.
+
+    A null left in a column of numbers would become NaN, as where an axis does not apply.
+    """
+    if value is None:
+        return "off"
     return json.dumps(value) if isinstance(value, (list, dict)) else value

@@ -7,7 +7,7 @@ import pandas as pd
 
 from rl_surrogates.report import style, ways
 from rl_surrogates.report.layout import Layout, in_order, lay_out
-from rl_surrogates.report.scores import Scores, read_scores, tabulate
+from rl_surrogates.report.scores import Scores, hashable, read_scores, tabulate
 from rl_surrogates.store import Results
 
 
@@ -49,7 +49,8 @@ def examine(results: Results) -> Study:
     """Reads the scores and chooses what each axis becomes."""
     scores = read_scores(results)
     table = tabulate(results, scores)
-    table, axes = ways.join(table, results.plan.get("axes", {}), results.plan.get("method", ""))
+    axes = {path: [hashable(v) for v in each] for path, each in results.plan["axes"].items()}
+    table, axes = ways.join(table, axes, results.plan.get("method", ""))
     return Study(results, results.runs(), scores, table, lay_out(table, axes), axes)
 
 

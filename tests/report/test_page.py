@@ -226,6 +226,10 @@ def test_without_evaluations_the_training_return_is_reported_and_said(synthetic,
             "The values of gamma differ most at num_epochs = ",
         ),
         (
+            {"objective.name": ["spo", "ppo_clip"], "ascent.target_kl": [None, 0.01]},
+            "The objectives differ most at target_kl = ",
+        ),
+        (
             {"objective.name": ["spo", "ppo_clip"], "env.name": ["CartPole-v1", "Acrobot-v1"]},
             "Over all tasks (0: worst setting of a task, 1: best): ",
         ),
