@@ -15,6 +15,7 @@ from rl_surrogates import environments, spaces
 from rl_surrogates.types import (
     Acting,
     Array,
+    Batch,
     Distribution,
     Environment,
     Network,
@@ -134,3 +135,15 @@ def strongly_typed(tree: Any) -> Any:
 def sample(distribution: Distribution, key: Array) -> Array:
     """An action drawn from the policy; consumes `key`."""
     return distribution.sample(key)
+
+
+def as_samples(batch: Batch) -> Batch:
+    """`[T, B, ...]` -> `[N, ...]`: every step a sample of its own."""
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch)
+
+
+def as_sequences(batch: Batch) -> Batch:
+    """`[T, B, ...]` <-> `[B, T, ...]`: sequences as samples; the carry is `[B, ...]` either way."""
+    samples = batch._replace(carry=(), proximal=None)
+    swapped = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), samples)
+    return swapped._replace(carry=batch.carry, proximal=batch.proximal)

@@ -27,6 +27,7 @@ from rl_surrogates import (
     diagnostics,
     environments,
     inspection,
+    loop,
     normalisation,
     rollout,
     value_losses,
@@ -114,21 +115,10 @@ class Program:
         """`num_updates` updates in one compiled loop; their metrics fill the first of `rows` rows.
 
         With `rows` given, `num_updates` may be traced: one compilation serves chunks of any length.
-        The trip count is hidden from the compiler, so that every chunking of a training gives the
-        same bits.
         """
-        update = jax.jit(self.update)  # traced once for both uses
-        shapes = jax.eval_shape(update, state, hypers)[1]
-        length = num_updates if rows is None else rows
-        empty = jax.tree.map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), shapes)
-
-        def step(row: Array, carry: tuple[State, Info]) -> tuple[State, Info]:
-            state, metrics = carry
-            state, info = update(state, hypers)
-            return state, jax.tree.map(lambda all_, one: all_.at[row].set(one), metrics, info)
-
-        count = jax.lax.optimization_barrier(jnp.asarray(num_updates, jnp.int32))
-        return jax.lax.fori_loop(0, count, step, (state, empty))
+        return loop.repeat(
+            partial(self.update, hypers=hypers), state, num_updates, rows=rows or num_updates
+        )
 
     def collect(self, key: Array, state: State, hypers: Any) -> tuple[Acting, Transition]:
         """Acts for `num_steps` steps: transitions `[T, B, ...]`; consumes `key`."""
@@ -182,14 +172,14 @@ class Program:
             advantage=advantage,
             value_target=value_target,
         )
-        return as_sequences(batch) if self.network.recurrent else as_samples(batch)
+        return rollout.as_sequences(batch) if self.network.recurrent else rollout.as_samples(batch)
 
     def score(
         self, params: Params, batch: Batch, *, hypers: Any, coefficients: dict[str, Array]
     ) -> Score:
         """The losses of one minibatch; an ascent differentiates those that it needs."""
         if self.network.recurrent:
-            batch = as_sequences(batch)  # time first again
+            batch = rollout.as_sequences(batch)  # time first again
         pi, value, _ = self.network.unroll(params, batch.observation, batch.reset, batch.carry)
         log_prob = pi.log_prob(batch.action)
         surrogate = jnp.mean(self.surrogate(pi, log_prob, batch, coefficients))  # to maximise
@@ -298,32 +288,17 @@ def make_program(config: Config, objective: Any = None, env: Any = None) -> Prog
     """Builds what the static part of `config` decides, and checks that its parts fit each other.
 
     Args:
-      config: the run; its traced numbers are not read here, they come as `hypers`. objective: an
-      `Objective` or a function to use instead of `config.objective.name`; its coefficients are
-      those of
-        `config.objective`, by name, and its own defaults otherwise.
-      env: an object that follows `types.Environment`, or a gymnax environment, instead of
-      `config.env.name`.
+      config: the run; its traced numbers are not read here, they come as `hypers`.
+      objective: an `Objective` or a function instead of `config.objective.name`; coefficients are
+        those of `config.objective`, by name, and its own defaults otherwise.
+      env: a `types.Environment`, or a gymnax environment, instead of `config.env.name`.
 
     Raises:
       ValueError: parts that do not fit: an unknown input or coefficient, an action space without a
-      policy, an environment
-        parameter that does not exist.
+        policy, an environment parameter that does not exist.
     """
     chosen = assembly.make_objective(config, objective)
     env, params = assembly.make_environment(config, env)
     assembly.check_actions(chosen, environments.action_space(env, params))
     network = assembly.network_for(config, env, params)
     return Program(config, env, network, chosen, assembly.make_ascent(config))
-
-
-def as_samples(batch: Batch) -> Batch:
-    """`[T, B, ...]` -> `[N, ...]`: every step a sample of its own."""
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch)
-
-
-def as_sequences(batch: Batch) -> Batch:
-    """`[T, B, ...]` <-> `[B, T, ...]`: sequences as samples; the carry is `[B, ...]` either way."""
-    samples = batch._replace(carry=(), proximal=None)
-    swapped = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), samples)
-    return swapped._replace(carry=batch.carry, proximal=batch.proximal)

@@ -13,9 +13,9 @@ from jax.flatten_util import ravel_pytree
 from numpy.testing import assert_allclose
 
 from rl_surrogates import solvers
+from rl_surrogates.ascent.critic import fit_critic
 from rl_surrogates.ascent.trust_region import (
     fisher_product,
-    fit_critic,
     natural_gradient,
     natural_step,
     trust_region,
