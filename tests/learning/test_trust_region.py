@@ -108,7 +108,7 @@ def test_trpo_solves_cartpole_in_100_000_steps_on_every_seed():
             "name": "trust_region",
             "damping": 1e-3,
             "critic_epochs": 20,
-            "critic_minibatches": 2,
+            "critic_minibatches": 16,
         },
         advantage={"gae_lambda": 0.98, "standardise": "batch"},
         value_loss={"name": "squared_error"},
