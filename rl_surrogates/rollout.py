@@ -127,7 +127,8 @@ def step(
 def strongly_typed(tree: Any) -> Any:
     """The same values without weak types, as a state that starts at `time=0` has them.
 
-    A state whose types change from one update to the next is compiled twice.
+    A state whose types change from one update to the next is compiled twice; so is the program that
+    goes on from a checkpoint, which keeps no weak types.
     """
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)
 

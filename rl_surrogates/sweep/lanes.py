@@ -83,10 +83,7 @@ class Lanes:
         return config.hypers()._replace(objective=chosen)
 
     def _start(self, seed: Array, hypers: Any) -> State:
-        state = self.program.init(jax.random.key(seed), hypers)
-        # A weakly typed number of an environment would not survive a checkpoint, and the program
-        # that goes on from one would be traced and compiled again.
-        return jax.tree.map(_strongly_typed, state)
+        return self.program.init(jax.random.key(seed), hypers)
 
     def _episodes(
         self, seed: Array, update: Array, actor: Actor, hypers: Any
@@ -99,11 +96,6 @@ class Lanes:
             actor.params,
             episodes=self.config.evaluation.episodes,
         )
-
-
-def _strongly_typed(leaf: Array) -> Array:
-    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return leaf if is_key else jax.lax.convert_element_type(leaf, leaf.dtype)
 
 
 def over_lanes(
