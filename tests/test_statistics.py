@@ -31,6 +31,12 @@ def test_iqm_leaves_out_the_lowest_and_the_highest_quarter():
     assert statistics.mean([0, 0, 1, 2, 3, 4, 10, 100]) == 15.0
 
 
+@pytest.mark.parametrize("runs", [1, 2, 3, 4, 5, 8, 11, 16])
+def test_the_iqm_has_the_bits_of_scipys_trimmed_mean(runs):
+    scores = np.random.default_rng(runs).normal(size=(3, runs, 1)) ** 3
+    assert np.array_equal(iqm(scores), stats.trim_mean(scores[..., 0], 0.25, axis=1))
+
+
 def test_median_is_over_tasks_of_the_mean_over_runs():
     scores = [[0.0, 10.0, 2.0], [2.0, 30.0, 4.0]]  # means 1, 20, 3
     assert statistics.median(scores) == 3.0

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from rl_surrogates.environments.deferral import deferred
 from rl_surrogates.environments.names import (
     ENVIRONMENT_NAMES,
     GROUP,
@@ -152,7 +153,9 @@ def _as_int(number: Any) -> Any:
 
 
 def _from_gymnax(name: str) -> Any:
-    import gymnax
+    # gymnax imports what it draws with, which takes longer than the rest of it; nothing is drawn.
+    with deferred("matplotlib", "matplotlib.pyplot", "matplotlib.colors", "seaborn"):
+        import gymnax
 
     if name == "MNISTBandit-bsuite":
         _check_mnist()

@@ -14,7 +14,6 @@ import time
 import warnings
 
 import jax
-import seaborn  # noqa: F401  (most of what importing gymnax costs; gymnax itself starts jax)
 
 from rl_surrogates.store import files
 from rl_surrogates.sweep import run_sweep
