@@ -18,7 +18,7 @@ def show_plan(plan: Plan) -> None:
     seeds = question.seeds.count
     console().print(
         f"[bold]{question.name}[/bold]: {len(plan.settings)} settings x {seeds} seeds = "
-        f"{len(plan.runs)} runs, {plan.steps(plan.runs):,} environment steps\n"
+        f"{len(plan.runs)} runs, {plan.steps(items):,} environment steps\n"
         f"{len(plan.programs)} programs, {len(items)} work items of up to {plan.width} lanes, "
         f"about {item_bytes(plan) / 2**20:,.1f} MiB of device memory"
     )

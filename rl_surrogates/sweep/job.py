@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rl_surrogates.config import Config
-from rl_surrogates.sweep.plan import Plan, ProgramPlan, Run, WorkItem
+from rl_surrogates.sweep.plan import Plan, ProgramPlan, WorkItem
+from rl_surrogates.sweep.runs import Run
 
 
 class Job(NamedTuple):
@@ -27,6 +28,7 @@ class Job(NamedTuple):
 
 def make_job(plan: Plan, item: WorkItem, store: Any) -> Job:
     """The job for `item` of `plan`, to be stored in the folder that `store` is open for."""
+    item = item._replace(runs=tuple(item.runs))
     return Job(
         folder=store.path,
         item=item,

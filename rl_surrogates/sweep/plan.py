@@ -11,24 +11,16 @@
 The plan is a pure function of the question: nothing is compiled or written here.
 """
 
-import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rl_surrogates import objectives
 from rl_surrogates.config import Config, Question, Setting
+from rl_surrogates.sweep.runs import Run, Runs, digest
 
 # Wider items gain little on a CPU, and a finished item is what an interruption cannot take back.
 AUTO_LANES = 128
-
-
-class Run(NamedTuple):
-    """One training."""
-
-    run_id: str
-    setting: int
-    seed: int
 
 
 class ProgramPlan(NamedTuple):
@@ -37,13 +29,18 @@ class ProgramPlan(NamedTuple):
     index: int
     config: Config  # any of its settings: they agree in every static field
     objectives: tuple[str, ...]
-    runs: tuple[Run, ...]
+    runs: Runs
     width: int  # lanes of its work items
 
     @property
     def digest(self) -> str:
         """Names the program by what decides it; how many runs it serves does not."""
-        return _digest([self.config.static(), list(self.objectives)])
+        return digest([self.config.static(), list(self.objectives)])
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of each of its runs; what decides them is static."""
+        return self.config.num_updates * self.config.num_envs * self.config.num_steps
 
 
 class WorkItem(NamedTuple):
@@ -51,7 +48,7 @@ class WorkItem(NamedTuple):
 
     item: str
     program: int
-    runs: tuple[Run, ...]
+    runs: Sequence[Run]
     width: int  # lanes of the program; those beyond the runs are padding
 
 
@@ -68,9 +65,10 @@ class Plan(NamedTuple):
         return max(program.width for program in self.programs)
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> Runs:
         """Every run, program by program."""
-        return tuple(run for program in self.programs for run in program.runs)
+        settings = [setting for program in self.programs for setting in program.runs.settings]
+        return Runs(settings, self.programs[0].runs.seeds)
 
     def items(
         self, finished: Collection[str] = (), begun: Collection[Mapping[str, Any]] = ()
@@ -84,17 +82,18 @@ class Plan(NamedTuple):
         for program in self.programs:
             held = _begun(program, finished, begun)
             items += held
-            taken = {run for item in held for run in item.runs}
-            missing = [r for r in program.runs if r.run_id not in finished and r not in taken]
+            taken = {run.run_id for item in held for run in item.runs}
+            missing = program.runs
+            if finished or taken:
+                missing = missing.where(
+                    lambda run, taken=taken: run.run_id not in finished and run.run_id not in taken
+                )
             items += cut(missing, program.index, program.width)
         return items
 
-    def steps(self, runs: Collection[Run]) -> int:
-        """Environment steps that these runs take together."""
-        each = [
-            s.config.num_updates * s.config.num_envs * s.config.num_steps for s in self.settings
-        ]
-        return sum(each[run.setting] for run in runs)
+    def steps(self, items: Iterable[WorkItem]) -> int:
+        """Environment steps that the runs of these items take together."""
+        return sum(self.programs[item.program].steps * len(item.runs) for item in items)
 
     def as_json(self) -> dict[str, Any]:
         """The plan as the store keeps it."""
@@ -137,18 +136,13 @@ def make_plan(question: Question, devices: int = 1) -> Plan:
 
 def cut(runs: Sequence[Run], program: int, width: int) -> list[WorkItem]:
     """Work items of `width` lanes for these runs of a program, in order."""
-    groups = [tuple(runs[first : first + width]) for first in range(0, len(runs), width)]
-    return [WorkItem(_digest([r.run_id for r in group]), program, group, width) for group in groups]
+    groups = [runs[first : first + width] for first in range(0, len(runs), width)]
+    return [WorkItem(digest([r.run_id for r in group]), program, group, width) for group in groups]
 
 
 def ceil_div(number: int, by: int) -> int:
     """`number / by`, rounded up."""
     return -(-number // by)
-
-
-def run_id(config: Config, seed: int) -> str:
-    """Names a run by what decides it: the resolved config and the seed."""
-    return _digest([config.flat(), seed])
 
 
 def _shared_program(config: Config) -> str:
@@ -164,7 +158,7 @@ def _shared_program(config: Config) -> str:
 def _program(index: int, group: list[Setting], question: Question, devices: int) -> ProgramPlan:
     seeds = range(question.seeds.start, question.seeds.start + question.seeds.count)
     names = tuple(dict.fromkeys(setting.config.objective.name for setting in group))
-    runs = tuple(Run(run_id(s.config, seed), s.index, seed) for s in group for seed in seeds)
+    runs = Runs.of(group, seeds)
     width = _width(len(runs), question.execution.lanes, devices)
     return ProgramPlan(index, group[0].config, names, runs, width)
 
@@ -179,15 +173,14 @@ def _width(runs: int, lanes: int | str, devices: int) -> int:
 def _begun(
     program: ProgramPlan, finished: Collection[str], begun: Collection[Mapping[str, Any]]
 ) -> list[WorkItem]:
+    name = program.digest if begun else None
+    entries = [entry for entry in begun if entry["program"] == name]
+    if not entries:
+        return []
     missing = {run.run_id: run for run in program.runs if run.run_id not in finished}
     items = []
-    for entry in begun:
-        if entry["program"] == program.digest and missing.keys() >= set(entry["runs"]):
+    for entry in entries:
+        if missing.keys() >= set(entry["runs"]):
             runs = tuple(missing.pop(run_id) for run_id in entry["runs"])
             items.append(WorkItem(entry["checkpoint"], program.index, runs, entry["width"]))
     return items
-
-
-def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

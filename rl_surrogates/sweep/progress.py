@@ -22,7 +22,7 @@ class Progress:
     def __init__(self, plan: Plan, items: list[WorkItem]) -> None:
         """Prepares for `items`, the part of `plan` that is still to be run."""
         self.plan = plan
-        self.total = sum(plan.steps(item.runs) for item in items)
+        self.total = plan.steps(items)
         self.items, self.finished_items = len(items), 0
         self.finished_steps = self.item_steps = 0  # of the sweep's steps, those before included
         self.session_steps, self.began = 0, None  # what the speed is computed from
@@ -70,7 +70,7 @@ class Progress:
     def finish(self, item: WorkItem) -> None:
         """`item` is trained, evaluated and stored, or given up."""
         self.finished_items += 1
-        self.finished_steps += self.plan.steps(item.runs)
+        self.finished_steps += self.plan.steps([item])
         self.diverged += self.diverging
         self.item_steps = self.diverging = 0
 

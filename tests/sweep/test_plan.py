@@ -1,10 +1,15 @@
 """What a question comes to: programs, work items, names of runs. Nothing is compiled here."""
 
+import hashlib
+import json
+import sys
+
 import pytest
 
 from rl_surrogates.config import ConfigError
 from rl_surrogates.sweep import check_size, make_plan
-from rl_surrogates.sweep.plan import AUTO_LANES, run_id
+from rl_surrogates.sweep.plan import AUTO_LANES
+from rl_surrogates.sweep.runs import run_id
 
 OBJECTIVES = ["policy_gradient", "importance_sampled", "ppo_clip", "spo"]
 RATES = [2.5e-4, 2.5e-3]
@@ -98,7 +103,7 @@ def test_an_objective_that_outweighs_the_others_has_a_program_and_a_width_of_its
 
 def test_steps_count_whole_updates_only(ask):
     plan = make_plan(ask(total_timesteps=100))
-    assert plan.steps(plan.runs) == 4 * 96  # 100 is 6 updates of 2 x 8
+    assert plan.steps(plan.items()) == 4 * 96  # 100 is 6 updates of 2 x 8
 
 
 def test_an_absurd_number_of_runs_is_refused_unless_it_is_meant(ask):
@@ -116,3 +121,30 @@ def test_the_stored_plan_says_every_setting_program_and_item(plan):
     assert [one["runs"] for one in stored["items"]] == [
         [run.run_id for run in item.runs] for item in plan.items()
     ]
+
+
+def test_a_run_is_named_by_sixteen_digits_of_the_sha256_of_its_config_and_seed(plan):
+    run = plan.runs[5]
+    content = [plan.settings[run.setting].config.flat(), run.seed]
+    text = json.dumps(content, sort_keys=True)
+    assert run.run_id == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def test_runs_are_made_when_asked_for_and_are_those_of_a_list(plan):
+    runs, every = plan.programs[1].runs, list(plan.programs[1].runs)
+    assert len(runs) == len(every) == 16 and runs == every
+    assert [runs[i] for i in range(16)] == every and runs[-1] == every[-1]
+    assert runs[3:9] == every[3:9] and runs[3:9][1::2] == every[3:9][1::2]
+    odd = runs.where(lambda run: run.seed == 1)
+    assert odd == [run for run in every if run.seed == 1] and odd[2:4] == list(odd)[2:4]
+    with pytest.raises(IndexError):
+        runs[16]
+
+
+def test_a_million_runs_are_held_as_their_settings(ask):
+    seeds = ask().seeds.model_copy(update={"count": 250_000})
+    plan = make_plan(ask().model_copy(update={"seeds": seeds}))
+    assert len(plan.runs) == 500_000
+    kept = sum(sys.getsizeof(one) for one in vars(plan.programs[0].runs).values())
+    assert kept < 1000
+    assert plan.runs[-1].seed == 249_999
