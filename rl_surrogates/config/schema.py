@@ -171,6 +171,7 @@ class Evaluation(Section):
 
     episodes: Count = 128
     every: Annotated[int, Field(ge=0, le=INT32_MAX)] = 0
+    untrained: bool = False  # also before the first update: what returns are to be measured from
 
 
 class Diagnostics(Section):

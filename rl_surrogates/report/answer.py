@@ -5,7 +5,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from rl_surrogates import statistics
-from rl_surrogates.report.comparisons import complete_scores, has_tasks
+from rl_surrogates.report import tasks
+from rl_surrogates.report.comparisons import complete_scores
 from rl_surrogates.report.layout import OBJECTIVE, WAY, named, text
 from rl_surrogates.report.study import Study, bracket, digits
 
@@ -34,7 +35,7 @@ def answer(study: Study) -> list[str]:
     if not found:
         return _best_setting(study, scored)
     hardest = hardest_of(found)
-    if has_tasks(study) and (overall := _over_tasks(study)):
+    if tasks.has_tasks(study) and (overall := _over_tasks(study)):
         return overall
     sentences = [
         _where_they_differ(study, hardest),
@@ -63,12 +64,16 @@ def _over_tasks(study: Study) -> list[str]:
     }
     tied = [_name(study, o) for o, d in found.items() if not d.low > 0.0]
     beaten = [f"{_name(study, o)} by {_share(d)}" for o, d in found.items() if d.low > 0.0]
-    sentences = [f"Over all tasks (0: worst setting of a task, 1: best): {listed}."]
+    sentences = [f"Over all tasks ({tasks.ends(study)}): {listed}."]
     if tied:
         sentences.append(f"These runs cannot tell {_name(study, best)} from {_joined(tied, 'or')}.")
     if beaten:
         sentences.append(f"{_name(study, best)} leads {_joined(beaten, 'and')}.")
-    return [*sentences, f"(Paired by seed; at 95 % for all {chances} comparisons at once.)"]
+    sentences.append(f"(Paired by seed; at 95 % for all {chances} comparisons at once.)")
+    if left_out := tasks.without_scale(study):
+        where = _joined(left_out, "and")
+        sentences.append(f"Left out, as no setting is above the score 0 there: {where}.")
+    return sentences
 
 
 def cells(study: Study) -> list[Cell]:

@@ -8,13 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rl_surrogates import statistics
-from rl_surrogates.report import style
+from rl_surrogates.report import style, tasks
 from rl_surrogates.report.layout import clipped, text
 from rl_surrogates.report.outcomes import MARKED
 from rl_surrogates.report.study import Study
 
 MAX_ROWS = 24  # cells of a forest plot
-TASK = "env.name"
 POINTS = 101  # thresholds of a performance profile
 
 
@@ -68,7 +67,7 @@ def complete_scores(study: Study) -> dict:
     """Value of the coloured axis -> `[seeds, cells]` scores, higher is better.
 
     Only the cells that have every value, and the seeds that all of these have. Where the question
-    has several tasks, each is brought to one scale: 0 is its worst setting, 1 its best.
+    has several tasks, each is brought to one scale (`tasks`); one without a scale is left out.
     """
     layout = study.layout
     if layout.colour is None or len(study.looks) < 2:
@@ -76,6 +75,9 @@ def complete_scores(study: Study) -> dict:
     there = study.table[study.table["runs"] > 0]
     whole = [(0, there)] if not layout.cell else list(there.groupby(layout.cell, sort=True))
     groups = [group for _, group in whole if set(group[layout.colour]) == set(study.looks)]
+    scales = tasks.scales(study) if tasks.has_tasks(study) else None
+    if scales is not None:
+        groups = [group for group in groups if group[tasks.TASK].iloc[0] in scales]
     series = [study.scores.by_setting[setting] for group in groups for setting in group.index]
     if not series:
         return {}
@@ -86,26 +88,11 @@ def complete_scores(study: Study) -> dict:
         return {}
     columns = {value: [] for value in study.looks}
     for group in groups:
-        low, high = _scale_of(study, group)
+        scale = scales[group[tasks.TASK].iloc[0]] if scales is not None else tasks.AS_IT_IS
         for setting, value in group[layout.colour].items():
             scores = study.scores.sign * study.scores.by_setting[setting][common].to_numpy()
-            columns[value].append((scores - low) / (high - low))
+            columns[value].append((scores - scale.low) / (scale.best - scale.low))
     return {value: np.stack(scores, axis=1) for value, scores in columns.items()}
-
-
-def has_tasks(study: Study) -> bool:
-    """Whether returns of different environments are compared, which share no scale."""
-    return TASK in study.table and study.table[TASK].nunique() > 1
-
-
-def _scale_of(study: Study, group: pd.DataFrame) -> tuple[float, float]:
-    """The interquartile means of the worst and the best setting of this cell's task; else 0, 1."""
-    if not has_tasks(study):
-        return 0.0, 1.0
-    rows = study.table[study.table[TASK] == group[TASK].iloc[0]]
-    upward = study.scores.sign * rows["iqm"].dropna()
-    low, high = float(upward.min()), float(upward.max())
-    return (low, high) if high > low else (low, low + 1.0)
 
 
 def improvement_table(scores: dict) -> pd.DataFrame:
@@ -134,18 +121,18 @@ def _draw_profile(place: Axes, study: Study, scores: dict) -> None:
     if not everything.size:
         return
     thresholds = np.linspace(everything.min(), everything.max(), POINTS)
+    scaled = tasks.has_tasks(study)
     profile = partial(statistics.performance_profile, thresholds=thresholds)
     for value, look in study.looks.items():
         interval = statistics.bootstrap_ci(scores[value], profile, resamples=400)
-        x = thresholds if has_tasks(study) else study.scores.sign * thresholds
+        x = thresholds if scaled else study.scores.sign * thresholds
         place.plot(x, interval.point, color=look.colour, linestyle=look.dash)
         place.fill_between(
             x, interval.low, interval.high, color=look.colour, alpha=0.15, linewidth=0
         )
-    scaled = has_tasks(study)
     better = "above" if study.scores.sign > 0 or scaled else "below"
     metric = f"{study.metric} of a run"
-    place.set_xlabel(f"{metric}, 0: worst setting of its task, 1: best" if scaled else metric)
+    place.set_xlabel(f"{metric}, {tasks.ends(study)}" if scaled else metric)
     place.set_ylabel(f"share of runs {better}")
     place.set_ylim(0.0, 1.0)
     place.set_title("Performance profile, all cells", loc="left")

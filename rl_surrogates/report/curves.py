@@ -16,10 +16,10 @@ from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 from rl_surrogates import statistics
 from rl_surrogates.report import style
 from rl_surrogates.report.answer import cells, hardest_of
-from rl_surrogates.report.comparisons import has_tasks
 from rl_surrogates.report.layout import text
 from rl_surrogates.report.outcomes import dotted, floor_at_zero, panels_of
 from rl_surrogates.report.study import Study
+from rl_surrogates.report.tasks import has_tasks
 
 RETURN = "episode_return"
 MOVEMENT = {  # metric -> (what it is called, whether it is drawn in logarithms)

@@ -13,10 +13,10 @@ import pandas as pd
 
 from rl_surrogates import statistics
 from rl_surrogates.report import html
-from rl_surrogates.report.comparisons import has_tasks
 from rl_surrogates.report.curves import RETURN, read_lines
 from rl_surrogates.report.layout import text
 from rl_surrogates.report.study import Study
+from rl_surrogates.report.tasks import has_tasks
 
 NEAR_BEST = 0.9  # of the way from the worst setting of the sweep to its best
 

@@ -111,21 +111,25 @@ class Results:
         """One row per evaluation episode."""
         return self._table("evaluations", None, ["run_id", "env_steps", "mode", "episode"])
 
-    def scores(self, metric: str | None = None, mode: str = "greedy") -> pd.DataFrame:
+    def scores(
+        self, metric: str | None = None, mode: str = "greedy", env_steps: int | None = None
+    ) -> pd.DataFrame:
         """One row per run: `run_id, setting, seed, status, score`.
 
         The score is the mean over the episodes of the run's last evaluation; a run that did not end
-        well has NaN.
+        well, or was not evaluated then, has NaN.
 
         Args:
           metric: `evaluation/return`, `evaluation/length`, or a column of the curves, whose mean
             over the last 5 % of the updates is taken, leaving out updates without a value. By
             default the metric of the plan.
           mode: of the evaluation, greedy or sampled.
+          env_steps: after how many steps the run was evaluated, instead of at last.
         """
         metric = metric or self.plan.get("metric", {}).get("name", "evaluation/return")
         family, _, column = metric.rpartition("/")
-        values = self._evaluated(column, mode) if family == "evaluation" else self._final(column)
+        evaluated = family == "evaluation"
+        values = self._evaluated(column, mode, env_steps) if evaluated else self._final(column)
         runs = self._runs[["run_id", "setting", "seed", "status"]].copy()
         scores = runs["run_id"].map(values).astype(np.float64)
         runs["score"] = scores.where(runs["status"] == "done")
@@ -150,13 +154,14 @@ class Results:
         """Package -> its versions, where the parts of these results do not all agree."""
         return differing([self._listed[path]["versions"] for path in self._parts("runs").values()])
 
-    def _evaluated(self, column: str, mode: str) -> pd.Series:
+    def _evaluated(self, column: str, mode: str, env_steps: int | None) -> pd.Series:
         rows = self.evaluations()
         if column not in rows:
             raise KeyError(f"evaluation/{column}: not recorded; there are {list(rows)}")
         rows = rows[rows["mode"] == mode]
         last = rows.groupby("run_id")["env_steps"].transform("max")
-        return rows[rows["env_steps"] == last].groupby("run_id")[column].mean()
+        when = last if env_steps is None else env_steps
+        return rows[rows["env_steps"] == when].groupby("run_id")[column].mean()
 
     def _final(self, column: str) -> pd.Series:
         rows = self.curves([column])

@@ -87,6 +87,8 @@ class Training:
                 damaged.append(str(error))
                 dropped.append(path)
         self._take(found or Carry(self.lanes.init(self.seeds, self.hypers), {}, {}, 0, 0.0))
+        if not self.done and self.lanes.config.evaluation.untrained:
+            self._evaluate()
         event = {"event": "resumed", "update": self.done, "steps": self._steps(self.done)}
         return {**event, "damaged": damaged, "dropped": dropped}
 

@@ -19,6 +19,7 @@ TINY = {
     "ascent.num_minibatches": 2,
     "evaluation.episodes": 2,
     "evaluation.every": 2,
+    "evaluation.untrained": True,
 }
 
 

@@ -231,7 +231,7 @@ def test_without_evaluations_the_training_return_is_reported_and_said(synthetic,
         ),
         (
             {"objective.name": ["spo", "ppo_clip"], "env.name": ["CartPole-v1", "Acrobot-v1"]},
-            "Over all tasks (0: worst setting of a task, 1: best): ",
+            "Over all tasks (0: worst setting of a task, 1: its best setting): ",
         ),
     ],
 )

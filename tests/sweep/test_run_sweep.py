@@ -138,9 +138,17 @@ def test_an_interruption_keeps_what_is_finished_and_asking_again_makes_the_same_
     assert_same(tables(again), tables(rls.open_results(finished / "tiny")))
 
 
-@pytest.mark.parametrize("every", [1, 5])
-def test_evaluating_more_often_changes_no_bit_of_training(finished, ask, tmp_path, every):
-    found = ask_for(ask(evaluation__every=every), out=tmp_path)
+@pytest.mark.parametrize(
+    ("more", "when"),
+    [
+        ({"every": 1}, [1, 2, 3, 4, 5, 6]),
+        ({"every": 5}, [5, 6]),
+        ({"untrained": True}, [0, 6]),
+    ],
+)
+def test_evaluating_more_often_changes_no_bit_of_training(finished, ask, tmp_path, more, when):
+    constants = {f"evaluation__{name}": value for name, value in more.items()}
+    found = ask_for(ask(**constants), out=tmp_path)
     silent = rls.open_results(finished / "tiny")
     keys = ["setting", "seed", "update"]
 
@@ -149,8 +157,11 @@ def test_evaluating_more_often_changes_no_bit_of_training(finished, ask, tmp_pat
         return joined.drop(columns="run_id").sort_values(keys).reset_index(drop=True)
 
     pd.testing.assert_frame_equal(curves(found), curves(silent), check_exact=True)
-    updates = found.evaluations()["env_steps"].unique() // 16
-    assert sorted(updates) == ([1, 2, 3, 4, 5, 6] if every == 1 else [5, 6])
+    assert sorted(found.evaluations()["env_steps"].unique() // 16) == when
+    assert found.scores(env_steps=16 * when[0])["score"].notna().all()
+    assert found.scores(env_steps=1)["score"].isna().all()
+    last = found.scores(env_steps=16 * when[-1])["score"]
+    np.testing.assert_array_equal(last, silent.scores()["score"])
 
 
 def test_a_diverged_run_is_recorded_and_changes_no_bit_of_its_neighbour(
