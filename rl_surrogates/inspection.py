@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from rl_surrogates import diagnostics
 from rl_surrogates.diagnostics import Policy, Shadow, Surrogate
 from rl_surrogates.objectives import OBJECTIVES, Objective
-from rl_surrogates.types import Array, Batch, Info, Params, State
+from rl_surrogates.types import Array, Batch, Distribution, Info, Params, State
 
 
 def of_update(program: Any, state: State, params: Params, batch: Batch) -> Info:
@@ -33,15 +33,32 @@ def of_update(program: Any, state: State, params: Params, batch: Batch) -> Info:
 
 
 def of_minibatch(
-    program: Any, params: Params, batch: Batch, coefficients: dict[str, Array]
+    program: Any,
+    params: Params,
+    pi: Distribution,
+    batch: Batch,
+    coefficients: dict[str, Array],
+    info: Info,
 ) -> Info:
-    """Of full diagnostics: the cosine between the objective's gradient and the policy gradient."""
-    if program.config.diagnostics.level != "full":
-        return {}
+    """What is measured before a step, on the samples of its minibatch.
+
+    Of full diagnostics the `gradient_cosine` to the policy gradient; where measures are asked for
+    `per` epoch or minibatch, all of them, `info` included, as the mapping `by_epoch` or
+    `by_minibatch`.
+    """
+    settings, found = program.config.diagnostics, {}
     trained = surrogate_at(program, batch, program.objective, coefficients)
-    (reference,) = shadows_at(program, batch, ["importance_sampled"]).values()
-    policy = policy_at(program, batch)
-    return {"gradient_cosine": diagnostics.gradient_cosine(policy, params, trained, reference)}
+    if settings.level == "full":
+        (reference,) = shadows_at(program, batch, ["importance_sampled"]).values()
+        ways = trained, reference
+        policy = policy_at(program, batch)
+        found["gradient_cosine"] = diagnostics.gradient_cosine(policy, params, *ways)
+    if settings.per != "update":
+        seen = batch._replace(advantage=program.advantage(batch))
+        still = jax.lax.stop_gradient(pi)
+        moved = diagnostics.moved(still, trained, seen, quantiles=settings.level == "full")
+        found[f"by_{settings.per}"] = {**info, **found, **moved}
+    return found
 
 
 def shadow(

@@ -185,18 +185,18 @@ class Program:
         surrogate = jnp.mean(self.surrogate(pi, log_prob, batch, coefficients))  # to maximise
         value_loss = jnp.mean(self.value_loss(value, batch, hypers.value_loss))
         entropy = jnp.mean(pi.entropy())
+        info = {
+            "policy_loss": -surrogate,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            **diagnostics.policy_shift(log_prob, batch.log_prob_old),
+        }
         return Score(
             policy=-surrogate - hypers.ent_coef * entropy,
             value=hypers.value_loss.coef * value_loss,
             distribution=pi,
             kl=jnp.mean(batch.distribution_old.kl(pi)),
-            info={
-                "policy_loss": -surrogate,
-                "value_loss": value_loss,
-                "entropy": entropy,
-                **diagnostics.policy_shift(log_prob, batch.log_prob_old),
-                **inspection.of_minibatch(self, params, batch, coefficients),
-            },
+            info={**info, **inspection.of_minibatch(self, params, pi, batch, coefficients, info)},
         )
 
     def surrogate(

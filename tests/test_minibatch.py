@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from rl_surrogates import make_program
-from rl_surrogates.ascent.minibatch import deal, minibatch, optimiser, orders
+from rl_surrogates.ascent.minibatch import deal, minibatch, on_the_way, optimiser, orders
 from rl_surrogates.config import Config
 from rl_surrogates.distributions import Categorical
 from rl_surrogates.objectives import OBJECTIVES, choice, find
@@ -121,6 +121,18 @@ def test_without_annealing_the_rate_stays():
 
 def test_the_reported_gradient_norm_is_the_one_before_clipping(annealed):
     np.testing.assert_allclose(annealed[1]["grad_norm"], 1.0, rtol=1e-6)
+
+
+def test_an_epoch_has_the_mean_of_its_minibatches_and_the_extreme_of_an_extreme():
+    values = jnp.array([[1.0, 2.0, 6.0], [0.0, -1.0, -2.0]])
+    names = "k1 ratio_min ratio_max ratio_error".split()
+    found = on_the_way({"by_epoch": dict.fromkeys(names, values), "grad_norm": values})
+    expected = {"k1": [3.0, -1.0], "ratio_min": [1.0, -2.0], "ratio_max": [6.0, 0.0]}
+    expected |= {"ratio_error": [6.0, 0.0], "grad_norm": [3.0, -1.0]}
+    assert {name: leaf.tolist() for name, leaf in found.items()} == {
+        f"{name}_epoch": values for name, values in expected.items()
+    }
+    assert on_the_way({"grad_norm": values}) == {}
 
 
 def test_a_loss_that_is_not_finite_is_reported():

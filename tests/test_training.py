@@ -100,10 +100,35 @@ def test_the_measures_of_an_update_agree_with_each_other(trained):
     assert float(metrics["effective_sample_size"].min()) > 16.0
 
 
-def test_full_diagnostics_change_no_bit_of_the_training(program, trained, keys):
-    config = small(diagnostics={"level": "full", "shadow": ["spo", "policy_gradient"]})
+@pytest.fixture(scope="module")
+def measured(program, keys):
+    """The same training with every diagnostic there is."""
+    shadow = ["spo", "policy_gradient"]
+    config = small(diagnostics={"level": "full", "per": "minibatch", "shadow": shadow})
     full = make_program(config, env=program.env)
-    state, metrics = jax.jit(jax.vmap(full.train, in_axes=(0, None)))(keys, config.hypers())
+    return jax.jit(jax.vmap(full.train, in_axes=(0, None)))(keys, config.hypers())
+
+
+def test_what_is_measured_by_minibatch_adds_up_to_what_is_measured_by_update(measured, trained):
+    each = {n.removesuffix("_minibatch"): m for n, m in measured[1].items() if "_minibatch" in n}
+    update = trained[1]
+    assert {leaf.shape for leaf in each.values()} == {(4, 6, 2, 2)}
+    for name in ("policy_loss", "value_loss", "entropy", "grad_norm"):
+        np.testing.assert_allclose(each[name].mean((2, 3)), update[name], rtol=1e-5)
+    for name in ("approx_kl", "clip_fraction"):
+        np.testing.assert_allclose(each[name][:, :, -1].mean(-1), update[name], rtol=1e-5)
+    np.testing.assert_array_equal(each["ratio_error"][:, :, 0, 0], update["first_ratio_error"])
+    np.testing.assert_allclose(each["k3"], each["approx_kl"], rtol=1e-5, atol=1e-8)
+    sides = each["clip_fraction_positive"] + each["clip_fraction_negative"]
+    np.testing.assert_allclose(sides, each["clip_fraction"], atol=1e-6)
+    assert float(each["kl_old_new"][:, :, 0, 0].max()) == 0.0  # before the first step
+    assert float(each["effective_sample_size"].max()) <= 16.0 + 1e-4  # samples of a minibatch
+    asked = "zero_gradient_share ratio_q50 gradient_cosine ratio_deviation ratio_max k1"
+    assert set(asked.split()) <= set(each)
+
+
+def test_full_diagnostics_change_no_bit_of_the_training(measured, trained):
+    state, metrics = measured
     chex.assert_trees_all_equal(state.learner.params, trained[0].learner.params)
     names = "predicted_improvement surrogate_improvement ratio_q05 ratio_q95 shadow_norm.spo"
     assert {*METRICS, *names.split(), "shadow_cosine.policy_gradient"} <= set(metrics)

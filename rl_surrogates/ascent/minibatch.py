@@ -156,6 +156,7 @@ def summarise(infos: Info) -> Info:
         **whole,
         **last_epoch,
         **by_epoch(infos),
+        **on_the_way(infos),
         "first_ratio_error": infos["ratio_error"][0, 0],
         "optimiser_steps": jnp.sum(infos.get("taken", jnp.ones_like(infos["finite"]))),
         "finite": jnp.all(infos["finite"]),
@@ -168,7 +169,7 @@ def by_epoch(infos: Info) -> Info:
     They are asked for by `gradient_cosine`, which only full diagnostics measure; each is one metric
     `<name>_epoch_<number>`.
     """
-    if "gradient_cosine" not in infos:
+    if "gradient_cosine" not in infos or "by_epoch" in infos:  # which has every epoch
         return {}
     count = infos["gradient_cosine"].shape[0]
     epochs = sorted({2**k for k in range(count.bit_length())} | {count})
@@ -176,4 +177,21 @@ def by_epoch(infos: Info) -> Info:
         f"{name}_epoch_{epoch}": jnp.mean(infos[name][epoch - 1])
         for name in ("gradient_cosine", "approx_kl", "clip_fraction")
         for epoch in epochs
+    }
+
+
+def on_the_way(infos: Info) -> Info:
+    """The measures that are asked for per epoch, `<name>_epoch` `[E]`, or per minibatch,
+    `<name>_minibatch` `[E, M]`; of those of an epoch the mean, or the extreme of an extreme.
+    """
+    steps = {name: infos[name] for name in ("grad_norm", "taken") if name in infos}
+    each = {**infos["by_minibatch"], **steps} if "by_minibatch" in infos else {}
+    means = {**infos["by_epoch"], **steps} if "by_epoch" in infos else {}
+    extremes = {"ratio_min": jnp.min, "ratio_max": jnp.max, "ratio_error": jnp.max}
+    return {
+        **{f"{name}_minibatch": leaf for name, leaf in each.items()},
+        **{
+            f"{name}_epoch": extremes.get(name, jnp.mean)(leaf, axis=1)
+            for name, leaf in means.items()
+        },
     }

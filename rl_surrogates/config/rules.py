@@ -21,6 +21,7 @@ ADAPTED_BESIDE = {  # what an adaptation may move that is no coefficient of the 
 }
 WEIGHING = ("vmpo", "reps")  # ascents that hand the objective weights as its advantages
 LEARNING_RATES = (adaptation.SLOWEST, adaptation.FASTEST)
+MOST_COLUMNS = 256  # that a measure may have in the table of curves
 RECURRENT = "gru"  # the torso with a memory
 
 
@@ -176,6 +177,22 @@ def average_is_asked_for(config: Any) -> Problem | None:
     return _problem("ascent.ewma_decay", message, "objective.name")
 
 
+def what_is_measured_on_the_way_is_there(config: Any) -> Problem | None:
+    """Epochs and minibatches can be told apart where there are some, and not too many."""
+    per, ascent = config.diagnostics.per, config.ascent
+    if per == "update":
+        return None
+    if not hasattr(ascent, "num_epochs"):
+        message = f"the policy takes one step per update under {ascent.name}; write update"
+        return _problem("diagnostics.per", message, "ascent.name")
+    count = ascent.num_epochs * (ascent.num_minibatches if per == "minibatch" else 1)
+    if count <= MOST_COLUMNS:
+        return None
+    message = f"{per} makes {count} columns of every measure, at most {MOST_COLUMNS}; write "
+    message += "epoch or update" if per == "minibatch" else "update"
+    return _problem("diagnostics.per", message, "ascent.num_epochs", "ascent.num_minibatches")
+
+
 def scale_of_the_advantage_lasts(config: Any) -> Problem | None:
     """Standardising every minibatch would undo it."""
     scale, standardise = config.advantage.scale, config.advantage.standardise
@@ -198,6 +215,7 @@ RULES: tuple[Callable[[Any], Problem | None], ...] = (
     average_is_asked_for,
     weights_are_not_standardised,
     scale_of_the_advantage_lasts,
+    what_is_measured_on_the_way_is_there,
 )
 
 

@@ -177,11 +177,13 @@ class Evaluation(Section):
 class Diagnostics(Section):
     """What is measured of every update; the price is in `diagnostics.measure`.
 
-    `full` adds what needs more passes over the batch. `shadow` names objectives whose gradients are
-    compared with that of the one being trained.
+    `full` adds what needs more passes over the batch. `per: epoch` and `per: minibatch` measure on
+    the way as well, before every step. `shadow` names objectives whose gradients are compared with
+    that of the one being trained.
     """
 
     level: Literal["basic", "full"] = "basic"
+    per: Literal["update", "epoch", "minibatch"] = "update"
     shadow: Annotated[tuple[Annotated[str, AfterValidator(_row)], ...], Field(strict=False)] = ()
 
 

@@ -28,7 +28,7 @@ from rl_surrogates.diagnostics.distance import (
     zero_gradient_share,
 )
 from rl_surrogates.diagnostics.progress import all_finite, env_steps, episodes, explained_variance
-from rl_surrogates.diagnostics.update import measure
+from rl_surrogates.diagnostics.update import measure, moved
 
 __all__ = [
     "CLIP_RANGE",
@@ -44,6 +44,7 @@ __all__ = [
     "gradients",
     "improvement",
     "measure",
+    "moved",
     "movement",
     "policy_shift",
     "ratio_quantiles",

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from rl_surrogates.diagnostics import direction, distance
 from rl_surrogates.diagnostics.direction import Policy
 from rl_surrogates.diagnostics.distance import Surrogate
-from rl_surrogates.types import Batch, Info, Params
+from rl_surrogates.types import Batch, Distribution, Info, Params
 
 
 def measure(
@@ -36,16 +36,21 @@ def measure(
       full: adds `ratio_quantiles` and `improvement`.
       shadows: objectives to compare the gradient of `surrogate` with, at `new`.
     """
-    pi = policy(new)
-    info = distance.movement(
-        pi, batch.distribution_old, batch.action, batch.log_prob_old, batch.advantage
-    )
-    info["zero_gradient_share"] = distance.zero_gradient_share(surrogate, pi)
+    info = moved(policy(new), surrogate, batch, quantiles=full)
     if full:
-        info |= distance.ratio_quantiles(pi.log_prob(batch.action), batch.log_prob_old)
         info |= direction.improvement(policy, surrogate, old, new)
     if shadows:
         both = {"": surrogate, **shadows}
         shadow = direction.shadow_objectives(policy, new, both)
         info |= direction.shadow_metrics(shadow, tuple(shadows))
+    return info
+
+
+def moved(pi: Distribution, surrogate: Surrogate, batch: Batch, *, quantiles: bool) -> Info:
+    """How far `pi`, at the states of the batch, has moved, and which samples still move it."""
+    old, action, log_prob_old = batch.distribution_old, batch.action, batch.log_prob_old
+    info = distance.movement(pi, old, action, log_prob_old, batch.advantage)
+    info["zero_gradient_share"] = distance.zero_gradient_share(surrogate, pi)
+    if quantiles:
+        info |= distance.ratio_quantiles(pi.log_prob(action), log_prob_old)
     return info

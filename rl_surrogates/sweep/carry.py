@@ -25,7 +25,7 @@ class Carry(NamedTuple):
     """Where the training of a work item stands; `L` lanes, `u` updates done."""
 
     state: State  # [L, ...]
-    metrics: dict[str, np.ndarray]  # [L, u]; empty where u = 0
+    metrics: dict[str, np.ndarray]  # [L, u, ...]; empty where u = 0
     evaluations: dict[int, dict[str, Episodes]]  # update -> mode -> [L, episodes]
     done: int  # u
     seconds: float  # spent so far, all sessions together
@@ -49,7 +49,7 @@ def expected(lanes: Lanes, seeds: Any, hypers: Any, about: Mapping[str, Any]) ->
     state, metrics, scores = lanes.shapes(seeds, hypers)
     done = int(about["update"])
     metrics = {
-        name: jax.ShapeDtypeStruct((leaf.shape[0], done), leaf.dtype)
+        name: jax.ShapeDtypeStruct((leaf.shape[0], done, *leaf.shape[2:]), leaf.dtype)
         for name, leaf in metrics.items()
     }
     return _tree(state, metrics if done else {}, dict.fromkeys(about["evaluated"], scores))

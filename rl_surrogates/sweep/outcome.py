@@ -93,7 +93,10 @@ def _curves(run_ids: np.ndarray, steps: int, metrics: dict[str, np.ndarray]) -> 
         "env_steps": update * steps,
     }
     for name in sorted(set(metrics) - {"env_steps"}):
-        columns[name] = metrics[name][:lanes].reshape(-1).astype(np.float32)
+        values = metrics[name][:lanes].astype(np.float32)
+        for place in np.ndindex(values.shape[2:]):  # of an epoch, or of an epoch and a minibatch
+            column = "_".join([name, *(str(i + 1) for i in place)])
+            columns[column] = values[:, :, *place].reshape(-1)
     return pd.DataFrame(columns)
 
 

@@ -287,3 +287,32 @@ def test_a_scale_of_the_advantage_that_every_minibatch_would_undo_is_refused():
     expected = "10.0 is undone by advantage.standardise: minibatch; use batch or none there"
     assert str(caught.value) == f"advantage.scale: {expected}"
     assert Config(advantage={"scale": 10.0, "standardise": "batch"}).hypers().advantage.scale == 10
+
+
+@pytest.mark.parametrize(
+    ("per", "ascent", "expected"),
+    [
+        (
+            "minibatch",
+            {"num_epochs": 16, "num_minibatches": 32},
+            "minibatch makes 512 columns of every measure, at most 256; write epoch or update",
+        ),
+        (
+            "epoch",
+            {"num_epochs": 300},
+            "epoch makes 300 columns of every measure, at most 256; write update",
+        ),
+        (
+            "epoch",
+            {"name": "trust_region"},
+            "the policy takes one step per update under trust_region; write update",
+        ),
+    ],
+)
+def test_epochs_and_minibatches_are_measured_where_there_are_some_and_not_too_many(
+    per, ascent, expected
+):
+    with pytest.raises(ConfigError) as caught:
+        Config(ascent=ascent, diagnostics={"per": per})
+    assert str(caught.value) == f"diagnostics.per: {expected}"
+    Config(ascent={"num_epochs": 16, "num_minibatches": 16}, diagnostics={"per": "minibatch"})

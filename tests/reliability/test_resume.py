@@ -5,6 +5,7 @@ import shutil
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 from rl_surrogates.store import StoreError, StoreWarning, checkpoints, manifest, open_results
@@ -104,6 +105,20 @@ def test_the_length_of_the_chunks_changes_no_bit(seconds, reference, tmp_path, m
     monkeypatch.setattr(item, "CHUNK_SECONDS", seconds)
     run_sweep(ask(every=UPDATES), out=tmp_path)
     assert_same(tables(tmp_path / "tiny"), reference)
+
+
+def test_measures_per_minibatch_are_columns_that_survive_an_interruption(
+    reference, tmp_path, monkeypatch
+):
+    asked = ask(diagnostics__per="minibatch")
+    interrupt_after(monkeypatch, tmp_path, asked, 2)
+    curves = run_sweep(asked, out=tmp_path).curves()
+    plain = reference["curves"].drop(columns="run_id")
+    pd.testing.assert_frame_equal(curves[plain.columns], plain, check_exact=True)
+    places = [f"approx_kl_minibatch_1_{minibatch}" for minibatch in (1, 2)]
+    np.testing.assert_allclose(curves[places].mean(axis=1), curves["approx_kl"], rtol=1e-5)
+    first = curves["ratio_error_minibatch_1_1"]
+    np.testing.assert_array_equal(first, curves["first_ratio_error"])
 
 
 def test_an_edit_drops_the_checkpoints_of_what_is_not_asked_any_more(tmp_path, monkeypatch):
