@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from rl_surrogates import environments, networks, objectives
+from rl_surrogates import environments, networks, objectives, spaces
 from rl_surrogates.ascent import ASCENTS
 from rl_surrogates.config import CUSTOM, Config
 from rl_surrogates.objectives import Objective
@@ -35,13 +35,16 @@ def make_network(config: Config, env: Any = None) -> Network:
 
 def network_for(config: Config, env: Environment, params: Any) -> Network:
     """The network for an environment with these parameters, as `make_environment` gave them."""
+    space = environments.action_space(env, params)
     head = networks.make_policy_head(
         config.network.head,
-        environments.action_space(env, params),
+        space,
         scale=config.network.scale,
         initial_std=config.network.initial_std,
     )
-    observation, _ = jax.eval_shape(env.reset, jax.random.key(0), params)
+    shown, _ = jax.eval_shape(env.reset, jax.random.key(0), params)
+    observation, mask = spaces.split_mask(shown)
+    spaces.check_mask(mask, space)
     return networks.make(
         torso=config.network.torso,
         hidden=config.network.hidden,

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rl_surrogates.types import Array
+from rl_surrogates.types import Array, Distribution
 
 NODES, WEIGHTS = np.polynomial.hermite.hermgauss(64)
 FORBIDDEN = -1e9  # a large finite logit: with -inf, inf - inf is NaN in the gradients
@@ -102,11 +102,13 @@ class MultiCategorical(NamedTuple):
     """Independent choices, one per factor; an action is `[..., K]` whole numbers."""
 
     logits: tuple[Array, ...]  # K times [..., A_k] unnormalised
+    mask: tuple[Array, ...] | None = None  # K times [..., A_k] bool, True = allowed
 
     @property
     def factors(self) -> tuple[Categorical, ...]:
         """The K choices."""
-        return tuple(Categorical(logits) for logits in self.logits)
+        masks = self.mask or (None,) * len(self.logits)
+        return tuple(map(Categorical, self.logits, masks))
 
     def sample(self, key: Array) -> Array:
         """`[..., K]` int32 action drawn from the policy; consumes `key`."""
@@ -188,6 +190,21 @@ class TanhGaussian(NamedTuple):
     def action(self, sample: Array) -> Array:
         """`[..., A]` tanh(u), in (-1, 1)."""
         return jnp.tanh(sample)
+
+
+def numbers(distribution: Distribution) -> list[Array]:
+    """The numbers that a distribution is made of, without its masks: what has a derivative."""
+    return [leaf for leaf in jax.tree.leaves(distribution) if _is_float(leaf)]
+
+
+def with_numbers(distribution: Distribution, numbers: list[Array]) -> Distribution:
+    """The distribution with these `numbers` in the place of its own."""
+    given = iter(numbers)
+    return jax.tree.map(lambda leaf: next(given) if _is_float(leaf) else leaf, distribution)
+
+
+def _is_float(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def _log_slope(u: Array) -> Array:

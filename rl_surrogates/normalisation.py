@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from rl_surrogates import spaces
 from rl_surrogates.types import Array, Distribution, Network, Params, Scalar, Transition
 
 CLIP = 10.0  # standard deviations
@@ -52,7 +53,7 @@ class Normaliser(NamedTuple):
 def start(observation: Any, num_envs: int, *, observations: bool, rewards: bool) -> Normaliser:
     """Statistics before the first sample, for observations like this one (no batch axis)."""
     return Normaliser(
-        no_samples(observation) if observations else OFF,
+        no_samples(spaces.split_mask(observation)[0]) if observations else OFF,
         Returns(jnp.zeros(num_envs), no_samples(jnp.zeros(()))) if rewards else OFF,
     )
 
@@ -73,7 +74,8 @@ def normalise(
             observation=standardised(observation, transitions.observation),
             next_observation=standardised(observation, transitions.next_observation),
         )
-        observation, transitions = merge(observation, transitions.observation), seen
+        samples, _ = spaces.split_mask(transitions.observation)
+        observation, transitions = merge(observation, samples), seen
     if reward != OFF:
         ended = transitions.terminated | transitions.truncated
         returns, running = discounted(transitions.reward, ended, reward.running, gamma=gamma)
@@ -122,7 +124,11 @@ def merge(moments: Moments, samples: Any) -> Moments:
 
 
 def standardised(moments: Moments, samples: Any) -> Any:
-    """`(sample - mean) / sqrt(variance + 1e-8)`, clipped to +-10; whole numbers as they are."""
+    """`(sample - mean) / sqrt(variance + 1e-8)`, clipped to +-10; whole numbers as they are.
+
+    So is the action mask of observations that have one.
+    """
+    samples, mask = spaces.split_mask(samples)
 
     def one(samples: Array, mean: Array, variance: Array) -> Array:
         if not _is_scaled(samples):
@@ -130,7 +136,7 @@ def standardised(moments: Moments, samples: Any) -> Any:
         samples = samples.astype(jnp.float32)
         return jnp.clip((samples - mean) * jax.lax.rsqrt(variance + SMALLEST), -CLIP, CLIP)
 
-    return jax.tree.map(one, samples, moments.mean, moments.variance)
+    return spaces.join_mask(jax.tree.map(one, samples, moments.mean, moments.variance), mask)
 
 
 def discounted(

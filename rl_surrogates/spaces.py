@@ -4,9 +4,13 @@
 from them which head fits. A policy acts in its own units, in which [-1, 1] is the whole range of a
 bounded component: its log-probability is that of the sample that it drew. `to_environment`
 translates the sample on its way out, so scaling and clipping never touch a log-probability.
+
+An environment says which actions a state allows by a part `action_mask` of its observation: so the
+mask reaches whatever the observation reaches, and what a network sees is the rest.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -62,6 +66,7 @@ class MultiBinary(NamedTuple):
 
 
 Space = Discrete | MultiDiscrete | Box
+ACTION_MASK = "action_mask"
 
 
 def to_environment(space: Space, action: Array) -> Array:
@@ -100,3 +105,48 @@ def to_storage(space: Space | MultiBinary | None, observation: Any) -> Any:
     return jax.tree.map(
         lambda leaf: leaf != 0 if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, observation
     )
+
+
+def split_mask(observation: Any) -> tuple[Any, Any]:
+    """An observation without its action mask, and the mask; as it is, and None, where it has none.
+
+    Args:
+      observation: a mapping or a NamedTuple with a part `action_mask`, or anything else. The mask
+        is bool, True = allowed: `[..., n]` for `Discrete(n)`, for `MultiDiscrete` a tuple of those.
+
+    Returns:
+      The other parts, as a dictionary by name, and the mask.
+    """
+    named = observation._asdict() if hasattr(observation, "_asdict") else observation
+    if not isinstance(named, Mapping) or ACTION_MASK not in named:
+        return observation, None
+    return {name: part for name, part in named.items() if name != ACTION_MASK}, named[ACTION_MASK]
+
+
+def join_mask(observation: Any, mask: Any) -> Any:
+    """What `split_mask` took apart."""
+    return observation if mask is None else {**observation, ACTION_MASK: mask}
+
+
+def check_mask(mask: Any, space: Space) -> None:
+    """Refuses, before anything is compiled, a mask that is none for these actions.
+
+    Args:
+      mask: shapes and types of one observation's mask, without batch axes; None: there is none.
+      space: the actions.
+
+    Raises:
+      ValueError: with the shapes that fit.
+    """
+    if mask is None:
+        return
+    sizes = {Discrete: lambda: [space.n], MultiDiscrete: lambda: space.sizes}
+    if type(space) not in sizes:
+        raise ValueError(f"env.name: {ACTION_MASK} allows some of n actions; {space} has no n")
+    leaves, expected = jax.tree.leaves(mask), [(n,) for n in sizes[type(space)]()]
+    is_tuple = isinstance(mask, tuple) == isinstance(space, MultiDiscrete)
+    if is_tuple and [(tuple(m.shape), m.dtype) for m in leaves] == [(s, bool) for s in expected]:
+        return
+    found = ", ".join(f"{tuple(leaf.shape)} {leaf.dtype}" for leaf in leaves)
+    fitting = expected[0] if isinstance(space, Discrete) else f"a tuple of {expected}"
+    raise ValueError(f"env.name: {ACTION_MASK} is {found}; for {space} it is {fitting} bool")

@@ -45,7 +45,8 @@ class Environment(Protocol):
     `step` returns `(observation, state, reward, terminated, truncated, info)`. Where the episode
     ended, `observation` and `state` already belong to the next one; `info["final_observation"]` is
     the true successor, present on every step. A user's own environment with discrete actions may
-    have `num_actions` instead of `action_space`.
+    have `num_actions` instead of `action_space`. Its observation may have a part `action_mask`:
+    which actions the state allows (`spaces.split_mask`).
     """
 
     default_params: Any

@@ -50,8 +50,9 @@ def test_kl_of_categoricals():
         gaussian([[5.0, -1.0], [0.1, -0.1]], [[0.3, 0.1], [0.2, 0.3]]),
         TanhGaussian(*gaussian([[5.0, -1.0], [0.1, -0.1]], [[0.3, 0.1], [0.2, 0.3]])),
         MultiCategorical((LOGITS, LOGITS[:, :2])),
+        MultiCategorical((LOGITS,), (jnp.array([True, False, True]),)),
     ],
-    ids=["categorical", "masked", "gaussian", "tanh", "factors"],
+    ids=["categorical", "masked", "gaussian", "tanh", "factors", "masked factors"],
 )
 def test_a_policy_is_at_distance_exactly_zero_from_itself_and_flat_there(pi):
     assert (jax.jit(lambda pi: pi.kl(pi))(pi) == 0.0).all()

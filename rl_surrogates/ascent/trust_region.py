@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rl_surrogates import solvers
+from rl_surrogates import distributions, solvers
 from rl_surrogates.ascent.critic import adam, fit_critic
 from rl_surrogates.types import (
     Array,
@@ -198,12 +198,12 @@ def fisher_product(
     """
 
     def numbers(params: Params) -> list[Array]:
-        return _floats(policy(params))
+        return distributions.numbers(policy(params))
 
     old = policy(params)
 
     def slope(numbers: list[Array]) -> list[Array]:
-        return jax.grad(lambda n: jnp.mean(old.kl(_with_floats(old, n))))(numbers)
+        return jax.grad(lambda n: jnp.mean(old.kl(distributions.with_numbers(old, n))))(numbers)
 
     at, forward = jax.linearize(numbers, params)
     _, metric = jax.linearize(slope, at)
@@ -247,17 +247,3 @@ def _objective(score: Score) -> tuple[Array, Score]:
 
 def _shift(score: Score) -> Shift:
     return Shift(-score.policy, score.kl, score.info["approx_kl"], score.info["clip_fraction"])
-
-
-def _floats(distribution: Distribution) -> list[Array]:
-    """The numbers that a distribution is made of, without the masks."""
-    return [leaf for leaf in jax.tree.leaves(distribution) if _is_float(leaf)]
-
-
-def _with_floats(distribution: Distribution, numbers: list[Array]) -> Distribution:
-    given = iter(numbers)
-    return jax.tree.map(lambda leaf: next(given) if _is_float(leaf) else leaf, distribution)
-
-
-def _is_float(leaf: Array) -> bool:
-    return jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from rl_surrogates import distributions
 from rl_surrogates.diagnostics.distance import Surrogate
 from rl_surrogates.types import Array, Distribution, Info, Params
 
@@ -32,8 +33,13 @@ def gradients(policy: Policy, params: Params, surrogates: Mapping[str, Surrogate
       params: where the gradients are taken; a pytree.
       surrogates: name -> objective per sample, as a function of the policy at the samples.
     """
-    pi, pull_back = jax.vjp(policy, params)
-    slopes = [jax.grad(_mean_of(surrogate))(pi) for surrogate in surrogates.values()]
+
+    def at(params: Params) -> tuple[list[Array], Distribution]:
+        pi = policy(params)
+        return distributions.numbers(pi), pi
+
+    numbers, pull_back, pi = jax.vjp(at, params, has_aux=True)
+    slopes = [jax.grad(_mean_of(surrogate, pi))(numbers) for surrogate in surrogates.values()]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *slopes)
     return jax.vmap(pull_back)(stacked)[0]
 
@@ -103,8 +109,8 @@ def improvement(policy: Policy, surrogate: Surrogate, old: Params, new: Params) 
     }
 
 
-def _mean_of(surrogate: Surrogate) -> Callable[[Distribution], Array]:
-    return lambda pi: jnp.mean(surrogate(pi))
+def _mean_of(surrogate: Surrogate, pi: Distribution) -> Callable[[list[Array]], Array]:
+    return lambda numbers: jnp.mean(surrogate(distributions.with_numbers(pi, numbers)))
 
 
 def _dot(x: Params, y: Params) -> Array:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from rl_surrogates import divergences
+from rl_surrogates import distributions, divergences
 from rl_surrogates.types import Array, Distribution, Info
 
 CLIP_RANGE = 0.2  # one range for every objective, so that their clip fractions can be compared
@@ -88,9 +88,13 @@ def zero_gradient_share(surrogate: Surrogate, policy: Distribution) -> Array:
       policy: a distribution over `[...]` samples.
     """
     shape = jax.eval_shape(surrogate, policy).shape
-    partials = jax.grad(lambda pi: jnp.sum(surrogate(pi)))(policy)
+
+    def total(numbers: list[Array]) -> Array:
+        return jnp.sum(surrogate(distributions.with_numbers(policy, numbers)))
+
+    partials = jax.grad(total)(distributions.numbers(policy))
     still = jnp.ones(shape, bool)
-    for leaf in jax.tree.leaves(partials):
+    for leaf in partials:
         event = tuple(range(len(shape), leaf.ndim))
         still &= jnp.all(leaf == 0.0, axis=event)
     return jnp.mean(still)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from rl_surrogates import spaces
 from rl_surrogates.environments import translate
 from rl_surrogates.spaces import Box, MultiDiscrete, Space
 from rl_surrogates.types import Array, Environment
@@ -95,14 +96,16 @@ class TimeLimit(Around):
 class FrameStack(Around):
     """Shows the last `frames` observations of an episode, joined along their last axis.
 
-    An episode begins with its first observation repeated.
+    An episode begins with its first observation repeated. An action mask is not stacked: the last
+    one counts.
     """
 
     frames: int
 
     def __post_init__(self) -> None:
         """Refuses observations that are one of n: several of them side by side are not."""
-        observation = jax.eval_shape(self.env.reset, jax.random.key(0), self.default_params)[0]
+        shown = jax.eval_shape(self.env.reset, jax.random.key(0), self.default_params)[0]
+        observation, _ = spaces.split_mask(shown)
         if any(leaf.ndim == 0 for leaf in jax.tree.leaves(observation)):
             raise ValueError(
                 "env.frame_stack: an observation without an axis cannot be stacked; use 1, or "
@@ -115,24 +118,24 @@ class FrameStack(Around):
 
     def reset(self, key: Array, params: Any) -> tuple[Any, Any]:
         """Starts an episode."""
-        observation, state = self.env.reset(key, params)
+        shown, state = self.env.reset(key, params)
+        observation, mask = spaces.split_mask(shown)
         frames = self._repeated(observation)
-        return _joined(frames), (state, frames)
+        return spaces.join_mask(_joined(frames), mask), (state, frames)
 
     def step(self, key: Array, state: Any, action: Array, params: Any) -> Step:
         """Acts once; the frames of an episode that ended are forgotten."""
         inner, frames = state
-        observation, inner, reward, terminated, truncated, info = self.env.step(
+        shown, inner, reward, terminated, truncated, info = self.env.step(
             key, inner, action, params
         )
-        after = jax.tree.map(
-            lambda old, new: jnp.concatenate([old[1:], new[None]]),
-            frames,
-            info["final_observation"],
-        )
-        info = {**info, "final_observation": _joined(after)}
+        observation, mask = spaces.split_mask(shown)
+        final, final_mask = spaces.split_mask(info["final_observation"])
+        after = jax.tree.map(lambda old, new: jnp.concatenate([old[1:], new[None]]), frames, final)
+        info = {**info, "final_observation": spaces.join_mask(_joined(after), final_mask)}
         frames = _where(terminated | truncated, self._repeated(observation), after)
-        return _joined(frames), (inner, frames), reward, terminated, truncated, info
+        shown = spaces.join_mask(_joined(frames), mask)
+        return shown, (inner, frames), reward, terminated, truncated, info
 
     def _repeated(self, observation: Any) -> Any:
         """`[...]` -> `[frames, ...]`."""
@@ -147,6 +150,15 @@ class Sticky(Around):
 
     Source: Machado et al. 2018, arXiv:1709.06009, section 5.2.
     """
+
+    def __post_init__(self) -> None:
+        """Refuses action masks: what was legal once need not be legal when it is repeated."""
+        shown = jax.eval_shape(self.env.reset, jax.random.key(0), self.default_params)[0]
+        if spaces.split_mask(shown)[1] is not None:
+            raise ValueError(
+                f"env.sticky: {type(self.env).__name__} masks actions, and a repeated one may be "
+                "forbidden; use null"
+            )
 
     def action_space(self, params: StickyParams) -> Space:
         """That of the environment inside."""

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rl_surrogates import spaces
 from rl_surrogates.networks.inputs import Read
 from rl_surrogates.types import Array, Distribution, Params
 
@@ -21,7 +22,8 @@ class ActorCritic:
     Policy and value function have a torso each, so that a step of one cannot disturb the other, or
     `shared` torsos: one for both. `params["policy"]` and `params["value"]` hold the parameters of
     the heads, and beside them those of the torsos; a shared torso's are `params["torso"]`. The
-    carry has one entry per torso; without memory it is `()`.
+    carry has one entry per torso; without memory it is `()`. The action mask of an observation that
+    has one goes to the policy's distribution, and nowhere else.
     """
 
     read: Read
@@ -56,7 +58,7 @@ class ActorCritic:
         network gives.
         """
         features, _ = self._features((POLICY,), params, observation, reset, carry)
-        return self.policy_head.apply({"params": params[POLICY]}, features[POLICY])
+        return self._distribution(params, features, observation)
 
     def value(
         self, params: Params, observation: Any, reset: Array | None = None, carry: Any = None
@@ -77,11 +79,20 @@ class ActorCritic:
         """A sequence `[T, B]` from `carry` `[B]`: policy, value and the carry after each step."""
         return self._both(params, observation, reset, carry, "unroll")
 
-    def _both(self, params: Params, *inputs: Any) -> tuple[Distribution, Array, Any]:
-        features, carry = self._features((POLICY, VALUE), params, *inputs)
-        distribution = self.policy_head.apply({"params": params[POLICY]}, features[POLICY])
+    def _both(
+        self, params: Params, observation: Any, *rest: Any
+    ) -> tuple[Distribution, Array, Any]:
+        features, carry = self._features((POLICY, VALUE), params, observation, *rest)
+        distribution = self._distribution(params, features, observation)
         value = self.value_head.apply({"params": params[VALUE]}, features[VALUE])
         return distribution, value, carry
+
+    def _distribution(
+        self, params: Params, features: dict[str, Array], observation: Any
+    ) -> Distribution:
+        distribution = self.policy_head.apply({"params": params[POLICY]}, features[POLICY])
+        _, mask = spaces.split_mask(observation)
+        return distribution if mask is None else distribution._replace(mask=mask)
 
     def _features(
         self,
@@ -93,7 +104,7 @@ class ActorCritic:
         method: str = "__call__",
     ) -> tuple[dict[str, Array], Any]:
         """What each of `heads` sees, and the next carry; a shared torso is computed once."""
-        inputs, torso_of = self.read(observation), self._torso_of(*heads)
+        inputs, torso_of = self._seen(observation), self._torso_of(*heads)
         torsos = dict.fromkeys(torso_of.values())
         if not self.recurrent:  # a sequence is one more batch axis
             found = {name: self.torso.apply({"params": params[name]}, inputs) for name in torsos}
@@ -109,12 +120,15 @@ class ActorCritic:
         features = {head: both[name][0] for head, name in torso_of.items()}
         return features, {name: carry for name, (_, carry) in both.items()}
 
+    def _seen(self, observation: Any) -> Array:
+        return self.read(spaces.split_mask(observation)[0])
+
     def _torso_of(self, *heads: str) -> dict[str, str]:
         return {head: TORSO if self.shared else head for head in heads}
 
     def _begin(self, key: Array, observation: Any) -> Params:
         """Parameters of the right shapes; their values do not count."""
-        inputs = self.read(observation)
+        inputs = self._seen(observation)
         if self.recurrent:
             memory = self.torso.initial_carry(1)[0]
             (features, _), begun = self.torso.init_with_output(

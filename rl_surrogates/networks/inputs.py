@@ -26,7 +26,7 @@ def flat(observation: Any, space: Any = None) -> Read:
       space: what the environment says about it, if anything.
     """
     if isinstance(space, Discrete):
-        return lambda one: jax.nn.one_hot(one, space.n, dtype=jnp.float32)
+        return lambda one: jax.nn.one_hot(*jax.tree.leaves(one), space.n, dtype=jnp.float32)
     ranks = [len(leaf.shape) for leaf in jax.tree.leaves(observation)]
 
     def read(observation: Any) -> Array:
