@@ -40,6 +40,11 @@ def canonical_json(content: Any) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode("ascii")
 
 
+def compact_json(content: Any) -> bytes:
+    """The same on one line, for what has many thousands of values and no reader."""
+    return (json.dumps(content, separators=(",", ":")) + "\n").encode("ascii")
+
+
 def results_folder(root: str | os.PathLike, name: str) -> Path:
     """`root/name`, if the name is a plain one and does not lead out of `root`.
 

@@ -42,7 +42,7 @@ def open_results(path: str | os.PathLike, partial: bool = False) -> "Results":
     if not partial:
         listed, damaged = manifest.read_manifest(folder), []
     else:
-        listed, damaged = manifest.recover_manifest(folder)
+        listed, damaged, _ = manifest.recover_manifest(folder)
     sound = dict(listed)
     for name in (PLAN, PROVENANCE, *listed):
         if "checkpoint" in listed.get(name, {}) and not os.path.lexists(folder / name):

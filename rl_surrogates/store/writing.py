@@ -13,6 +13,7 @@ from typing import Any
 
 from rl_surrogates.store import files, manifest, parquet, provenance
 from rl_surrogates.store.files import StoreError
+from rl_surrogates.store.listed import Listed
 from rl_surrogates.store.parts import Parts, config_digest, statuses, write_parts
 
 PLAN, PROVENANCE, PARTS, CHECKPOINTS = "plan.json", "provenance.json", "parts", "checkpoints"
@@ -32,7 +33,7 @@ class Store:
         self.path = path
         self.plan = plan
         self.versions = versions
-        self.listed = manifest.Files()
+        self.listed = Listed(path)
         self.damaged: list[str] = []  # what was found damaged and will be run again, one line each
         self.status: dict[str, str] = {}  # run_id -> status of its last commit
         self._digests = {s["index"]: config_digest(s["config"]) for s in plan["settings"]}
@@ -112,9 +113,7 @@ class Store:
 
     def enlist(self, item: str, written: Parts) -> None:
         """Lists the parts of a work item, instead of those it had, and drops its checkpoints."""
-        before = manifest.items(self.listed).get(item, {}).values()
-        gone = {*before, *self.checkpoints(item)}
-        self._list(gone, written.entries)
+        self._list([*self.listed.parts(item), *self.checkpoints(item)], written.entries)
         self.status.update(written.status)
 
     def part_paths(self, item: str) -> dict[str, str]:
@@ -125,13 +124,11 @@ class Store:
 
     def checkpoints(self, item: str) -> dict[str, dict[str, Any]]:
         """Path -> entry of the item's checkpoints, the newest first."""
-        held = {p: e for p, e in self.listed.items() if e.get("checkpoint") == item}
-        return dict(reversed(held.items()))
+        return {path: self.listed[path] for path in reversed(self.listed.checkpoints(item))}
 
     def begun(self) -> list[dict[str, Any]]:
         """What the newest checkpoint of each unfinished work item says of it."""
-        newest = {e["checkpoint"]: e for e in self.listed.values() if "checkpoint" in e}
-        return list(newest.values())
+        return [self.listed[self.listed.checkpoints(item)[-1]] for item in self.listed.begun()]
 
     def enlist_checkpoint(self, item: str, path: str, entry: dict[str, Any]) -> None:
         """Lists a checkpoint; the item's last ones stay, older ones are removed."""
@@ -140,17 +137,14 @@ class Store:
 
     def drop_checkpoints(self, paths: Iterable[str]) -> None:
         """Forgets checkpoints that are damaged, or of items that there are no longer."""
-        if gone := set(paths) & set(self.listed):
+        if gone := [path for path in paths if path in self.listed]:
             self._list(gone, {})
 
-    def _list(self, gone: set[str], entries: manifest.Files) -> None:
+    def _list(self, gone: Iterable[str], entries: manifest.Files) -> None:
         """One new manifest; checkpoints that are `gone` leave the disk after it."""
-        after = {path: entry for path, entry in self.listed.items() if path not in gone} | entries
-        manifest.write_manifest(self.path, after)
-        removed = set(self.listed) - set(after)
-        self.listed = after
-        for path in removed:
-            if path.startswith(f"{CHECKPOINTS}/"):
+        self.listed.update(gone, entries)
+        for path in gone:
+            if path.startswith(f"{CHECKPOINTS}/") and path not in self.listed:
                 files.remove(self.path / path)
 
     def _part(self, item: str, table: str) -> str:
@@ -167,11 +161,9 @@ class Store:
         if self.listed.get(path) == entry:
             return
         if path in self.listed:
-            self.listed[path] = {**self.listed[path], "next": entry}
-            manifest.write_manifest(self.path, self.listed)
+            self.listed.update([], {path: {**self.listed[path], "next": entry}})
         files.write_atomically(self.path / path, data)
-        self.listed[path] = entry
-        manifest.write_manifest(self.path, self.listed)
+        self.listed.update([], {path: entry})
 
     def _recover(self) -> None:
         """Takes over what is sound of the results that lie here, if any."""
@@ -180,28 +172,29 @@ class Store:
             and not (self.path / manifest.PREVIOUS).exists()
         ):
             return
-        found, self.damaged = manifest.recover_manifest(self.path)
-        self.listed = dict(found)
-        for path in {PLAN, PROVENANCE} & set(found):  # neither, where the first start was cut off
-            self._read_or_drop([path])
-        for parts in manifest.items(found).values():
-            contents = self._read_or_drop(list(parts.values()))
+        self.damaged = self.listed.recover()
+        gone = []
+        for path in {PLAN, PROVENANCE} & set(
+            self.listed
+        ):  # neither, if the first start was cut off
+            gone += self._damaged([path])[1]
+        for parts in manifest.items(self.listed).values():
+            contents, bad = self._damaged(list(parts.values()))
+            gone += bad
             if contents and "runs" in parts:
                 data = contents[list(parts).index("runs")]
                 runs = parquet.from_bytes(self.path / parts["runs"], data, ["run_id", "status"])
                 self.status.update(statuses(runs))
-        if self.listed != found or self.damaged:
-            manifest.write_manifest(self.path, self.listed)
+        if self.damaged:
+            self.listed.update(gone, {})
 
-    def _read_or_drop(self, paths: list[str]) -> list[bytes]:
-        """The bytes of files that belong together; where one is damaged, none stays listed."""
+    def _damaged(self, paths: list[str]) -> tuple[list[bytes], list[str]]:
+        """The bytes of files that belong together; where one is damaged, the paths of all."""
         try:
-            return [manifest.read_listed(self.path, self.listed, path) for path in paths]
+            return [manifest.read_listed(self.path, self.listed, path) for path in paths], []
         except StoreError as error:
             self.damaged.append(str(error))
-            for path in paths:
-                self.listed.pop(path, None)
-            return []
+            return [], paths
 
 
 def mixed(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
@@ -213,7 +206,7 @@ def mixed(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
     return {name: "+".join(pair) for name, pair in pairs.items()}
 
 
-def part_versions(listed: manifest.Files) -> list[dict[str, str]]:
+def part_versions(listed: Mapping[str, dict[str, Any]]) -> list[dict[str, str]]:
     """The versions that made each part."""
     return [entry["versions"] for entry in listed.values() if "versions" in entry]
 

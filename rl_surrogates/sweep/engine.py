@@ -93,9 +93,8 @@ def missing_items(plan: Plan, opened: store.Store) -> list[WorkItem]:
     devices = jax.local_device_count()
     begun = [entry for entry in opened.begun() if entry["devices"] == devices]
     items = plan.items(opened.finished_runs(), begun)
-    wanted = {item.item for item in items}
-    stale = [p for p, e in opened.listed.items() if e.get("checkpoint", "") not in {"", *wanted}]
-    opened.drop_checkpoints(stale)
+    stale = set(opened.listed.begun()) - {item.item for item in items}
+    opened.drop_checkpoints([path for item in stale for path in opened.checkpoints(item)])
     return items
 
 

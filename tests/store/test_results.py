@@ -195,6 +195,6 @@ def test_a_part_that_is_no_table_is_an_error_even_where_its_hash_is_right(sweep)
 def test_a_later_format_is_not_taken_for_damage(sweep):
     sweep.finished()
     text = (sweep.path / "manifest.json").read_text()
-    (sweep.path / "manifest.json").write_text(text.replace('"format": 1', '"format": 2', 1))
-    with pytest.raises(StoreError, match="format 2"):
+    (sweep.path / "manifest.json").write_text(text.replace('"format": 1', '"format": 3', 1))
+    with pytest.raises(StoreError, match="format 3"):
         open_results(sweep.path)
