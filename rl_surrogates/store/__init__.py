@@ -1,7 +1,7 @@
 """Where do results live? One folder per sweep: Parquet parts, checkpoints of what is unfinished, a
 plan, a provenance, and a manifest that vouches for them.
 
-writing  locked  Store.open  Store.commit  write_parts  check_versions  collect_provenance
+writing  locked  Leases  Store.open  Store.commit  write_parts  check_versions  collect_provenance
 reading  open_results  read_plan  Results  export
 files    write_atomically  write_if_changed  StoreError  StoreWarning
 """
@@ -15,6 +15,7 @@ from rl_surrogates.store.files import (
     write_atomically,
     write_if_changed,
 )
+from rl_surrogates.store.leases import Lease, Leases
 from rl_surrogates.store.lock import locked
 from rl_surrogates.store.parts import Parts, config_digest, write_parts
 from rl_surrogates.store.provenance import collect_provenance
@@ -30,6 +31,8 @@ from rl_surrogates.store.writing import (
 __all__ = [
     "CHECKPOINTS",
     "EXPORTERS",
+    "Lease",
+    "Leases",
     "Parts",
     "Results",
     "Store",

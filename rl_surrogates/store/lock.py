@@ -82,8 +82,13 @@ def _alive(holder: dict) -> bool:
     """Whether the named process runs on this machine, or cannot be asked."""
     if holder.get("host") != socket.gethostname() or not isinstance(holder.get("pid"), int):
         return bool(holder)
+    return runs(holder["pid"])
+
+
+def runs(pid: int) -> bool:
+    """Whether a process of this machine runs, or cannot be asked."""
     try:
-        os.kill(holder["pid"], 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:

@@ -1,0 +1,191 @@
+"""Who works on this item, and does it still? A lease per work item, with a heartbeat.
+
+    leases/<item>.<generation>     one line of JSON, which only its holder ever replaces
+
+The first lease of an item has generation 0. Who finds the newest one released, its heartbeat older
+than `ttl`, or its holder dead on this host, takes the item over by making the next generation. A
+file is made by a hard link, which fails where the name is taken: of any number of takers one
+succeeds. The holder of an older generation learns at its next heartbeat that it has lost the item.
+No folder is listed on the way, so that a claim costs the same among ten leases and among a hundred
+thousand.
+
+A lease guards against work done twice, not against damage: whoever works under a lease writes only
+files that carry its token, and they count once the manifest lists them.
+
+Heartbeats are clocks of the holders: those of two hosts must agree much better than `ttl`.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rl_surrogates.store import files, lock
+from rl_surrogates.store.files import StoreError
+
+LEASES = "leases"
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # said by a file system
+TTL = 60.0  # seconds without a heartbeat after which a holder counts as lost
+_FILE = re.compile(rf"({files.NAME.pattern})\.(\d+)", re.ASCII)
+
+
+class Lease(NamedTuple):
+    """The right to work on an item, as its file says it."""
+
+    item: str
+    generation: int  # how often the item was taken before
+    host: str
+    pid: int
+    token: str  # random; names what is written under this lease
+    heartbeat: float  # seconds since 1970 by the holder's clock
+    released: bool = False
+    report: dict[str, Any] = {}  # what the holder wants others to read
+
+
+class Leases:
+    """The leases of one results folder, as one process sees and takes them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ttl: float = TTL,
+        clock: Callable[[], float] = time.time,
+        host: str | None = None,
+        pid: int | None = None,
+    ) -> None:
+        """`folder` is that of the results; `clock`, `host` and `pid` are those of this process."""
+        self.folder = folder / LEASES
+        self.ttl, self.clock = ttl, clock
+        self.host, self.pid = host or socket.gethostname(), pid or os.getpid()
+        self.made = False
+
+    def claim(self, item: str, **report: Any) -> Lease | None:
+        """Takes the item; None where another holder works on it.
+
+        Raises:
+          StoreError: the lease cannot be written.
+        """
+        newest = self.find(item)
+        if newest and not self.expired(newest):
+            return None
+        generation = newest.generation + 1 if newest else 0
+        token = secrets.token_hex(8)
+        mine = Lease(item, generation, self.host, self.pid, token, self.clock(), report=report)
+        if not self.made:
+            files.make_folder(self.folder)
+            self.made = True
+        return mine if self._make(mine) else None
+
+    def renew(self, lease: Lease, **report: Any) -> Lease | None:
+        """The lease with a new heartbeat and `report`; None where the item was taken over."""
+        if not self.holds(lease):
+            return None
+        renewed = lease._replace(heartbeat=self.clock(), report={**lease.report, **report})
+        self._replace(renewed)
+        return renewed
+
+    def release(self, lease: Lease) -> None:
+        """Lets others take the item at once."""
+        self._replace(lease._replace(released=True))
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether nobody has taken the item over."""
+        return not os.path.lexists(self._path(lease.item, lease.generation + 1))
+
+    def expired(self, lease: Lease) -> bool:
+        """Whether the item may be taken over."""
+        if lease.released or self.clock() - lease.heartbeat > self.ttl:
+            return True
+        return lease.host == self.host and not lock.runs(lease.pid)
+
+    def find(self, item: str) -> Lease | None:
+        """The newest lease of the item; None where it was never taken."""
+        generation = -1
+        while os.path.lexists(self._path(item, generation + 1)):
+            generation += 1
+        return self._read(item, generation) if generation >= 0 else None
+
+    def all(self) -> list[Lease]:
+        """The newest lease of every item; lists the folder once."""
+        newest: dict[str, int] = {}
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                if found := _FILE.fullmatch(entry.name):
+                    item, generation = found[1], int(found[2])
+                    newest[item] = max(generation, newest.get(item, 0))
+        return [self._read(item, generation) for item, generation in sorted(newest.items())]
+
+    def forget(self, items: Iterable[str]) -> None:
+        """Removes the leases of items that the manifest lists: nobody needs to take them again."""
+        for item in items:
+            newest = self.find(item)
+            for generation in range(newest.generation if newest else -1, -1, -1):
+                files.remove(self._path(item, generation))
+
+    def _path(self, item: str, generation: int) -> Path:
+        if not files.NAME.fullmatch(item):
+            raise StoreError(f"{item[:120]!r}: not a name for a work item")
+        return self.folder / f"{item}.{generation}"
+
+    def _read(self, item: str, generation: int) -> Lease:
+        """What the file says; one that cannot be read is as old as it is on the disk."""
+        path = self._path(item, generation)
+        try:
+            found = json.loads(files.read(path))
+            found |= {"pid": int(found["pid"]), "heartbeat": float(found["heartbeat"])}
+            return Lease(item, generation, **found)
+        except (StoreError, ValueError, TypeError, KeyError):
+            written = path.stat().st_mtime if path.exists() else 0.0
+            return Lease(item, generation, "", 0, "", written)
+
+    def _make(self, lease: Lease) -> bool:
+        """Makes the file of a new lease, whole, unless there is one of that name."""
+        path = self._path(lease.item, lease.generation)
+        aside = self._aside(path, lease)
+        try:
+            os.link(aside, path, follow_symlinks=False)
+            return True
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise StoreError(f"{path}: cannot be made: {error.strerror}") from error
+            return self._make_unlinked(path, aside.read_bytes())
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _make_unlinked(self, path: Path, data: bytes) -> bool:
+        """The same where a file cannot have two names; others may see it half written."""
+        try:
+            with path.open("xb") as file:
+                file.write(data)
+            return True
+        except FileExistsError:
+            return False
+
+    def _replace(self, lease: Lease) -> None:
+        path = self._path(lease.item, lease.generation)
+        aside = self._aside(path, lease)
+        try:
+            os.replace(aside, path)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+
+    def _aside(self, path: Path, lease: Lease) -> Path:
+        """The lease as a file of another name. Not synced: a lease need not outlive its host."""
+        content = lease._asdict()
+        del content["item"], content["generation"]
+        aside = path.with_name(f".{path.name}.{lease.token}.aside")
+        try:
+            aside.write_bytes(json.dumps(content).encode("ascii") + b"\n")
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+        return aside

@@ -1,0 +1,155 @@
+"""One holder per work item, and a lost one is replaced; by hand, on a clock that the tests turn."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rl_surrogates.store import Leases, StoreError, leases
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def pair(tmp_path, clock):
+    """Two workers on two hosts."""
+    return [Leases(tmp_path, ttl=60.0, clock=clock, host=name, pid=1) for name in ("one", "two")]
+
+
+def test_an_item_that_is_held_is_refused_and_another_one_is_not(pair):
+    one, two = pair
+    held = one.claim("a", update=0)
+    assert (held.generation, held.host, held.pid, held.report) == (0, "one", 1, {"update": 0})
+    assert two.claim("a") is None and one.claim("a") is None
+    assert two.claim("b").host == "two"
+    assert [lease.item for lease in two.all()] == ["a", "b"] and two.find("a") == held
+
+
+def test_a_heartbeat_keeps_the_item_and_silence_of_more_than_the_time_to_live_loses_it(pair, clock):
+    one, two = pair
+    held = one.claim("a")
+    clock.now += 60.0
+    assert two.claim("a") is None  # exactly at the limit it is still held
+    held = one.renew(held, update=3)
+    clock.now += 60.0
+    assert two.claim("a") is None and two.find("a").report == {"update": 3}
+    clock.now += 1.0
+    taken = two.claim("a")
+    assert (taken.generation, taken.host) == (1, "two") and taken.token != held.token
+    assert not one.holds(held) and one.renew(held) is None  # the first holder learns of it
+    assert two.renew(taken) and two.find("a").host == "two"
+    one.release(held)  # too late to change anything
+    assert one.claim("a") is None
+
+
+def test_a_released_item_can_be_taken_at_once(pair):
+    one, two = pair
+    one.release(one.claim("a"))
+    assert two.claim("a").generation == 1
+
+
+def test_the_item_of_a_process_that_died_on_this_host_can_be_taken_at_once(tmp_path, clock):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    Leases(tmp_path, clock=clock, pid=dead.pid).claim("a")
+    assert Leases(tmp_path, clock=clock, host="elsewhere").claim("a") is None
+    assert Leases(tmp_path, clock=clock).claim("a").generation == 1
+    assert Leases(tmp_path, clock=clock).claim("a") is None  # this process runs
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_many_takers_one_succeeds_again_and_again(links, tmp_path, clock, monkeypatch):
+    def no_links(*_, **__):
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    if not links:
+        monkeypatch.setattr(leases.os, "link", no_links)
+    takers = [Leases(tmp_path, ttl=1.0, clock=clock, host=f"h{n}") for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for generation in range(20):
+            claimed = list(pool.map(lambda each: each.claim("a"), takers))
+            (held,) = (lease for lease in claimed if lease)
+            assert held.generation == generation and takers[0].find("a") == held
+            clock.now += 2.0
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"pid": "x"}', b"\xff"])
+def test_a_lease_that_cannot_be_read_is_taken_over_when_it_is_old(content, pair, tmp_path, clock):
+    one, two = pair
+    one.claim("a")
+    path = tmp_path / "leases" / "a.0"
+    path.write_bytes(content)
+    os.utime(path, (clock.now, clock.now))
+    assert two.claim("a") is None  # it may be half written
+    clock.now += 61.0
+    assert two.claim("a").generation == 1
+
+
+def test_what_is_finished_leaves_no_file(pair, tmp_path, clock):
+    one, two = pair
+    for _ in range(3):
+        assert one.claim("a")
+        clock.now += 100.0
+    two.claim("b")
+    one.forget(["a", "never"])
+    assert os.listdir(tmp_path / "leases") == ["b.0"]
+
+
+def test_a_lease_is_one_line_of_json_beside_no_other_file(pair, tmp_path):
+    held = pair[0].claim("a", where="gpu 0")
+    (path,) = (tmp_path / "leases").iterdir()
+    said = json.loads(path.read_bytes())
+    assert path.read_bytes().count(b"\n") == 1
+    assert said == {
+        "host": "one",
+        "pid": 1,
+        "token": held.token,
+        "heartbeat": 1000.0,
+        "released": False,
+        "report": {"where": "gpu 0"},
+    }
+
+
+def test_an_item_with_a_hostile_name_is_refused(pair):
+    with pytest.raises(StoreError, match="not a name"):
+        pair[0].claim("../a")
+
+
+def test_a_claim_lists_no_folder(pair, monkeypatch):
+    def listed(*_):
+        raise AssertionError("listed")
+
+    pair[0].claim("first")
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(leases.os, name, listed)
+    held = pair[0].claim("a")
+    assert pair[1].claim("a") is None and pair[0].renew(held)
+
+
+@pytest.mark.slow
+def test_a_claim_among_a_hundred_thousand_leases_takes_less_than_five_milliseconds(pair, tmp_path):
+    one = pair[0]
+    one.claim("first")
+    for number in range(100_000):
+        (tmp_path / "leases" / f"item{number}.0").touch()
+    begun = time.perf_counter()
+    for number in range(1000):
+        assert one.claim(f"new{number}")
+    milliseconds = time.perf_counter() - begun  # of one claim: there were a thousand
+    print(f"{milliseconds:.3f} ms for a claim among 100,000 leases")
+    assert milliseconds < 5.0
