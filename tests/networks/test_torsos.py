@@ -1,11 +1,13 @@
 """Torsos against the same formulas in NumPy; what each sees of an observation."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rl_surrogates.networks import CNN, GRU, MLP, inputs
+from rl_surrogates.networks.torsos import Conv
 from rl_surrogates.spaces import Discrete
 
 T, B, F, H = 5, 3, 4, 6
@@ -100,6 +102,31 @@ def test_a_cnn_correlates_flattens_and_goes_on_dense():
     np.testing.assert_allclose(torso.apply(params, image[0]), expected[0], rtol=1e-5, atol=1e-6)
     sequence = jnp.stack([image, image])
     np.testing.assert_allclose(torso.apply(params, sequence)[1], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype, places", [(jnp.float32, 1e-5), (jnp.bfloat16, 2e-2)], ids=str)
+def test_a_product_with_patches_is_the_convolution_of_flax_and_has_its_slopes(dtype, places):
+    image = jax.random.normal(jax.random.key(0), (B, 4, 6, 2))
+    convolutions = Conv(5, dtype=dtype), nn.Conv(5, (3, 3), padding="VALID", dtype=dtype)
+    shapes = [jax.eval_shape(one.init, jax.random.key(0), image) for one in convolutions]
+    assert shapes[0] == shapes[1]
+    direction = jax.random.normal(jax.random.key(1), (B, 2, 4, 5))
+
+    def followed(one):
+        return lambda params, image: (one.apply(params, image) * direction).sum()
+
+    @jax.jit
+    def both(params, image):
+        seen = [one.apply(params, image) for one in convolutions]
+        return seen, [
+            jax.grad(followed(one), argnums=(0, 1))(params, image) for one in convolutions
+        ]
+
+    (seen, known), slopes = both(random_like(shapes[0]), image)
+    assert seen.dtype == known.dtype == dtype
+    np.testing.assert_allclose(seen.astype(float), known.astype(float), rtol=places, atol=places)
+    for slope, expected in zip(*map(jax.tree.leaves, slopes), strict=True):
+        np.testing.assert_allclose(slope, expected, rtol=places, atol=10 * places)
 
 
 @pytest.mark.parametrize("depth", [0, 7])
