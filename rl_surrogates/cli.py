@@ -207,27 +207,31 @@ def answer(
     questions: list[Question], how: Sweep | Run | Resume, overrides: list[str], out: str | Path
 ) -> int:
     """Runs the questions, all of them checked before the first is trained."""
-    from rl_surrogates import screen, store, sweep
+    from rl_surrogates import sweep
 
     status = DONE
-    try:
-        for question in questions:
-            sweep.check_size(question, how.yes)
-            store.check_writable(out, question.name)
-        for question in questions:
-            results = sweep.run_sweep(
-                question,
-                out=out,
-                overrides=overrides,
-                allow_large=how.yes,
-                strict=how.strict,
-                executor=how.executor,
-                on_plan=screen.show_plan,
-            )
-            status = max(status, show_results(results.path))
-    except store.StoreError as error:
-        print(error, file=sys.stderr)
-        return BAD_INPUT
+    with sweep.early_worker(how.executor) as executor:  # imports what follows, but beside it
+        from rl_surrogates import screen, store
+
+        try:
+            for question in questions:
+                sweep.check_size(question, how.yes)
+                store.check_writable(out, question.name)
+            for question in questions:
+                results = sweep.run_sweep(
+                    question,
+                    out=out,
+                    overrides=overrides,
+                    allow_large=how.yes,
+                    strict=how.strict,
+                    executor=executor,
+                    on_plan=screen.show_plan,
+                )
+                executor = how.executor  # the early one is closed
+                status = max(status, show_results(results.path))
+        except store.StoreError as error:
+            print(error, file=sys.stderr)
+            return BAD_INPUT
     return status
 
 

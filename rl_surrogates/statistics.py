@@ -17,7 +17,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # scores [runs, tasks] -> a number or an array
 METHODS = ("percentile", "basic", "bc", "bca")
@@ -278,14 +278,14 @@ def _corrected(point, draws, confidence: float, jackknife: np.ndarray | None) ->
     if np.ndim(point):
         raise ValueError("bc and bca are for statistics that are one number")
     below = np.mean(draws < point) + 0.5 * np.mean(draws == point)
-    bias = ndtri(np.clip(below, 1e-6, 1.0 - 1e-6))
+    bias = scipy.special.ndtri(np.clip(below, 1e-6, 1.0 - 1e-6))
     skew = 0.0
     if jackknife is not None:
         away = jackknife.mean() - jackknife
         spread = np.sum(away**2) ** 1.5
         skew = np.sum(away**3) / (6.0 * spread) if spread > 0.0 else 0.0
-    z = bias + ndtri(_tails(confidence))
-    low, high = np.quantile(draws, ndtr(bias + z / (1.0 - skew * z)))
+    z = bias + scipy.special.ndtri(_tails(confidence))
+    low, high = np.quantile(draws, scipy.special.ndtr(bias + z / (1.0 - skew * z)))
     return _plain(Interval(low, point, high))
 
 

@@ -80,12 +80,16 @@ def _prng() -> dict[str, Any]:
     """Three numbers and two keys that change if the generator does, and what chooses it."""
     import jax
 
-    key = jax.random.key(0)
+    def draw() -> tuple[jax.Array, jax.Array]:
+        key = jax.random.key(0)
+        return jax.random.uniform(key, (3,)), jax.random.key_data(jax.random.split(key, 2))
+
+    uniform, split = jax.jit(draw)()  # one compilation: it stands before every start
     return {
-        "implementation": str(jax.random.key_impl(key)),
+        "implementation": str(jax.random.key_impl(jax.random.key(0))),
         "jax_threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
-        "uniform": jax.random.uniform(key, (3,)).tolist(),
-        "split": jax.random.key_data(jax.random.split(key, 2)).tolist(),
+        "uniform": uniform.tolist(),
+        "split": split.tolist(),
     }
 
 

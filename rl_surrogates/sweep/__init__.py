@@ -1,21 +1,28 @@
 """How does a question become results? Plan, run what is missing, store, read back.
 
 `run_sweep(path)` is the same thing from a notebook as `rl-surrogates sweep FILE` from a shell.
+
+Names are imported when they are first used: a worker process can be started before jax is imported.
 """
 
-from rl_surrogates.sweep.engine import check_memory, check_size, run_sweep
-from rl_surrogates.sweep.lanes import use_every_core
-from rl_surrogates.sweep.memory import item_bytes
-from rl_surrogates.sweep.plan import Plan, make_plan
-from rl_surrogates.sweep.signals import Interrupted
+import importlib
 
-__all__ = [
-    "Interrupted",
-    "Plan",
-    "check_memory",
-    "check_size",
-    "item_bytes",
-    "make_plan",
-    "run_sweep",
-    "use_every_core",
-]
+_HOME = {
+    "Interrupted": "signals",
+    "Plan": "plan",
+    "check_memory": "engine",
+    "check_size": "engine",
+    "early_worker": "executors",
+    "item_bytes": "memory",
+    "make_plan": "plan",
+    "run_sweep": "engine",
+    "use_every_core": "lanes",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

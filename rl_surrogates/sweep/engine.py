@@ -36,7 +36,7 @@ def run_sweep(
     overrides: Sequence[str] = (),
     allow_large: bool = False,
     strict: bool = False,
-    executor: str = "inline",
+    executor: str | Any = "inline",
     on_plan: Callable[[Plan], None] = lambda plan: None,
 ) -> store.Results:
     """Trains every run of a question that is not already stored, and opens the results.
@@ -48,7 +48,7 @@ def run_sweep(
       allow_large: whether more than `MAX_RUNS` runs, or more memory than there is, are meant.
       strict: refuse to continue results that other versions of the packages began.
       executor: who trains: `inline`, this process, or `local`, a worker that may die (as on the
-        command line).
+        command line); or what `early_worker` gave, which is closed at the end.
       on_plan: told the plan before anything is compiled or written.
 
     Raises:
@@ -56,7 +56,7 @@ def run_sweep(
       StoreError: a place that cannot be written, or where another process writes; damaged results.
       Interrupted: SIGINT or SIGTERM came; what was done until then is kept.
     """
-    if executor not in EXECUTORS:
+    if isinstance(executor, str) and executor not in EXECUTORS:
         raise ValueError(f"executor: {executor!r} is unknown; take one of {', '.join(EXECUTORS)}")
     cache.keep_compilations()
     if not isinstance(question, Question):
@@ -64,7 +64,10 @@ def run_sweep(
     check_size(question, allow_large)
     store.check_writable(out, question.name)
     devices = use_every_core()
-    with contextlib.closing(EXECUTORS[executor](devices)) as hand:
+    if isinstance(executor, str):
+        executor = EXECUTORS[executor](devices)
+    executor.devices = devices
+    with contextlib.closing(executor) as hand:
         plan = make_plan(question, devices)
         check_programs(plan)
         on_plan(plan)

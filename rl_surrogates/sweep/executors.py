@@ -22,10 +22,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rl_surrogates.sweep import job as jobs
 from rl_surrogates.sweep import worker
-from rl_surrogates.sweep.job import Job
+
+if TYPE_CHECKING:  # jax is not imported here, so that a worker starts before it is
+    from rl_surrogates.sweep.job import Job
 
 ENDINGS = {"finished", "stopped", "failed", "out_of_memory", "unwritable"}
 GRACE = 20.0  # seconds in which a worker that was told to stop has to save and leave
@@ -42,7 +44,7 @@ class Inline:
     def hold(self, lock: int) -> None:
         """This process holds it already."""
 
-    def run(self, job: Job) -> Iterator[dict]:
+    def run(self, job: "Job") -> Iterator[dict]:
         """The events of a job, as they happen."""
         return worker.perform(job, self.programs, self.stopping.is_set)
 
@@ -57,10 +59,11 @@ class Inline:
 class Local:
     """Carries out jobs in one worker process, which is started again when it has died."""
 
-    def __init__(self, devices: int) -> None:
+    def __init__(self, devices: int | None = None) -> None:
         """Starts the worker, which imports what it needs while the caller plans.
 
         It must have as many `devices` as the plan is made for: another number is another program.
+        They may be said later, before the first job.
         """
         self.devices = devices
         self.lock: int | None = None
@@ -77,7 +80,7 @@ class Local:
         with contextlib.suppress(BrokenPipeError):  # dead already, which `run` will notice
             socket.send_fds(self.line, [b"\n"], [lock])
 
-    def run(self, job: Job) -> Iterator[dict]:
+    def run(self, job: "Job") -> Iterator[dict]:
         """The events of a job; `died` is the last one where the worker did."""
         if self.stopping:
             yield {"event": "stopped"}
@@ -85,13 +88,18 @@ class Local:
         if self.process.poll() is not None:
             self._start()
             self.hold(self.lock)
+        from rl_surrogates.sweep.job import to_line
+
         self.unsaved = False
-        self._send(jobs.to_line(job))
+        self._send(to_line(job))
         for line in self.process.stdout:
             try:
                 event = json.loads(line)
             except ValueError:
                 break  # cut off while it was written
+            if event["event"] == "ready":
+                self._check(event["devices"])
+                continue
             self.unsaved = event["event"] == "chunk"
             yield event
             if event["event"] in ENDINGS:
@@ -121,12 +129,18 @@ class Local:
         self.process.stdout.close()
         self.line.close()
 
+    def _check(self, found: int) -> None:
+        """Ends a worker that does not have the devices of the plan; the next one is told them."""
+        if found != self.devices:
+            self.tail.append(f"planned for {self.devices} devices; the worker has {found}")
+            self.process.kill()
+
     def _start(self) -> None:
         self.close()  # what is left of the one before
         self.line, theirs = socket.socketpair()
         paths = [str(PACKAGE), self.environment.get("PYTHONPATH", "")]
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rl_surrogates.sweep.worker", str(self.devices)],
+            [sys.executable, "-P", "-m", "rl_surrogates.sweep.worker", str(self.devices or "")],
             stdin=theirs,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -155,3 +169,13 @@ def _keep(pipe, tail: collections.deque) -> None:
 
 
 EXECUTORS = {"local": Local, "inline": Inline}
+
+
+@contextlib.contextmanager
+def early_worker(executor: str) -> Iterator[Local | str]:
+    """A `local` executor whose worker has started, for `run_sweep`; another's name as it is."""
+    if executor != "local":
+        yield executor
+        return
+    with contextlib.closing(Local()) as hand:
+        yield hand

@@ -123,8 +123,8 @@ def compiler_options() -> dict[str, int] | None:
     return CPU_OPTIONS if jax.default_backend() == "cpu" else None
 
 
-def use_every_core(devices: int | None = None) -> int:
-    """One virtual CPU device per core, or `devices` of them, unless jax already runs.
+def use_every_core(devices: int = 0) -> int:
+    """One virtual CPU device per core, or `devices` of them where said, unless jax already runs.
 
     Returns the number of devices, of whatever kind.
     """

@@ -152,3 +152,18 @@ def test_the_local_worker_may_be_killed_and_the_tables_are_the_same(
     assert 2 * UPDATES <= chunks <= 2 * UPDATES + 1
     assert_same(tables(tmp_path / "tiny"), reference)
     hands[0].close()
+
+
+@pytest.mark.slow
+def test_a_worker_that_started_with_other_devices_is_replaced_by_one_that_has_the_plan_s(
+    tmp_path, reference, shared, monkeypatch, capsys
+):
+    for name, value in shared.items():
+        monkeypatch.setenv(name, value)
+    with executors.early_worker("local") as hand:
+        hand.close()
+        hand.devices = jax.local_device_count() + 1
+        hand._start()
+        run_sweep(ask(), out=tmp_path, executor=hand)
+    assert capsys.readouterr().err.count("trying again") == 1
+    assert_same(tables(tmp_path / "tiny"), reference)

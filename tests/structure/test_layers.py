@@ -130,6 +130,18 @@ assert third <= {{"rl_surrogates", "numpy", "opt_einsum", "ml_dtypes"}}, sorted(
     assert found.returncode == 0, found.stderr
 
 
+def test_a_worker_is_started_before_jax_is_imported():
+    code = """
+import sys
+from rl_surrogates.sweep import early_worker
+with early_worker("inline") as executor:
+    assert executor == "inline"
+assert not {"jax", "numpy", "pandas", "pydantic"} & set(sys.modules)
+"""
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+
+
 def test_environment_names_are_those_that_gymnax_registers():
     import gymnax
 
