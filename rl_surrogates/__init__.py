@@ -23,8 +23,8 @@ _HOME = {
     "make_train": "training",
     "make_program": "training",
     "make_network": "assembly",
-    "save_policy": "policy",
-    "load_policy": "policy",
+    "save_policy": "store.policies",
+    "load_policy": "store.policies",
     "run_sweep": "sweep",
     "open_results": "store",
 }

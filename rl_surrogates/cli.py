@@ -135,12 +135,14 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """Copy stored results into the format of another tool."""
+    """Copy stored results into the format of another tool, or one run's policy into a file."""
 
     folder: tyro.conf.Positional[Path]
     """The folder of one question, such as results/why_the_ratio."""
     to: Literal["csv", "tensorboard", "wandb"] = "csv"
     """The format; the last two need an extra of the same name installed."""
+    policy: str | None = None
+    """A run's run_id: write its policy, for `load_policy` and `render`, and no table."""
     out: Path | None = None
     """Where the copy goes; by default `exports` in the folder."""
 
@@ -148,9 +150,13 @@ class Export:
         """Copies what is there, even where a sweep is not finished."""
         from rl_surrogates import store
 
-        place = self.out or self.folder / "exports" / self.to
+        place = self.out or self.folder / "exports" / (self.policy or self.to)
         try:
-            store.export(store.open_results(self.folder, partial=True), self.to, place)
+            results = store.open_results(self.folder, partial=True)
+            if self.policy:
+                store.export_policy(results, self.policy, place)
+            else:
+                store.export(results, self.to, place)
         except store.StoreError as error:
             print(error, file=sys.stderr)
             return BAD_INPUT

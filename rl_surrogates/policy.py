@@ -1,26 +1,17 @@
-"""How does a trained policy leave, and come back to act?
+"""How does a trained policy act, once its training is over?
 
-`save_policy` writes parameters, the statistics behind which the network sees observations, and the
-config that says what network it is: plain arrays and JSON in one file. `load_policy` builds that
-network anew and takes the arrays only if they are exactly those that it has. Nothing in the file
-can run, and names in it are looked up in the tables where a YAML file's names are.
+A `Policy` is what an actor (parameters, and the statistics behind which the network sees
+observations) and the config that says what network it is come to. `store.policies` keeps them.
 """
 
 import dataclasses
-import os
-from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from rl_surrogates import assembly, environments, normalisation, spaces
-from rl_surrogates.config import Config, ConfigError
-from rl_surrogates.store import StoreError, checkpoints, files
-from rl_surrogates.types import Actor, Array, Environment, Network, State
-
-KIND = "policy"
+from rl_surrogates.config import Config
+from rl_surrogates.types import Actor, Array, Environment, Network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +20,7 @@ class Policy:
 
     config: Config
     network: Network  # for observations as the environment gives them
-    params: Any
+    actor: Actor
     space: spaces.Space
 
     def __call__(self, observation: Any, key: Array | None = None) -> Array:
@@ -61,59 +52,21 @@ class Policy:
           carry: of the last step, or of `start`.
           key: to draw from the policy; consumed. Without one the actions are the greedy ones.
         """
-        distribution, _, carry = self.network(self.params, observation, reset, carry)
+        distribution, _, carry = self.network(self.actor.params, observation, reset, carry)
         sample = distribution.mode() if key is None else distribution.sample(key)
         return spaces.to_environment(self.space, distribution.action(sample)), carry
 
 
-def save_policy(path: str | os.PathLike, config: Config, state: State) -> None:
-    """Writes the policy of a training's state: one lane, without an axis of lanes.
-
-    Raises:
-      StoreError: a place that cannot be written.
-    """
-    about = {"kind": KIND, "config": config.model_dump(mode="json")}
-    actor = Actor(state.learner.params, state.normaliser._replace(reward=normalisation.OFF))
-    arrays = {name: np.asarray(leaf) for name, leaf in _named(actor).items()}
-    files.write_atomically(path, checkpoints.to_bytes(about, arrays))
-
-
-def load_policy(path: str | os.PathLike, env: Any = None) -> Policy:
-    """Reads a policy.
-
-    Args:
-      path: what `save_policy` wrote.
-      env: the environment that it was trained in, where that was an object and not a name.
-
-    Raises:
-      StoreError: no policy, a damaged one, or one whose arrays are not those of its network.
-    """
-    path = Path(path)
-    data = files.read(path)
-    about = checkpoints.read_about(path, data)
-    try:
-        if about["kind"] != KIND:
-            raise KeyError(KIND)
-        config = Config(**about["config"])
-    except (ConfigError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: not a policy that this version can act with: {error}") from None
-    env, params = assembly.make_environment(config, env)
+def make_policy(config: Config, actor: Actor, env: Environment, params: Any) -> Policy:
+    """The policy of an actor that was trained as `config` says, in `env` with these parameters."""
     network = assembly.network_for(config, env, params)
-    expected = _expected(config, network, env, params)
-    shapes = {n: (tuple(leaf.shape), str(leaf.dtype)) for n, leaf in _named(expected).items()}
-    arrays = checkpoints.from_bytes(path, data, shapes).arrays
-    leaves = [jnp.asarray(array) for array in arrays.values()]
-    actor = jax.tree.unflatten(jax.tree.structure(expected), leaves)
-    return Policy(
-        config,
-        normalisation.acting_network(network, actor.normaliser),
-        actor.params,
-        environments.action_space(env, params),
-    )
+    network = normalisation.acting_network(network, actor.normaliser)
+    return Policy(config, network, actor, environments.action_space(env, params))
 
 
-def _expected(config: Config, network: Network, env: Environment, params: Any) -> Actor:
-    """The shapes and types that the file must hold, found by tracing, not by trusting it."""
+def expected_actor(config: Config, env: Environment, params: Any) -> Actor:
+    """Shapes and types of the actor of such a training, found by tracing it."""
+    network = assembly.network_for(config, env, params)
 
     def begin(key: Array) -> Actor:
         observation, _ = env.reset(key, params)
@@ -123,8 +76,3 @@ def _expected(config: Config, network: Network, env: Environment, params: Any) -
         return Actor(network.init(key, observation), statistics)
 
     return jax.eval_shape(begin, jax.random.key(0))
-
-
-def _named(tree: Any) -> dict[str, Any]:
-    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path): leaf for path, leaf in paths}

@@ -85,6 +85,7 @@ class Execution(Section):
 
     lanes: Annotated[Literal["auto"] | int, PlainValidator(_lanes)] = "auto"
     checkpoint_every: Count = 50  # updates
+    save_policies: bool = False  # the last one of every run, a few ten kB each for small networks
 
 
 class Setting(NamedTuple):

@@ -6,7 +6,7 @@ reading  open_results  read_plan  Results  export
 files    write_atomically  write_if_changed  StoreError  StoreWarning
 """
 
-from rl_surrogates.store.exports import EXPORTERS, export
+from rl_surrogates.store.exports import EXPORTERS, export, export_policy
 from rl_surrogates.store.files import (
     StoreError,
     check_writable,
@@ -43,6 +43,7 @@ __all__ = [
     "collect_provenance",
     "config_digest",
     "export",
+    "export_policy",
     "locked",
     "make_folder",
     "mixed",

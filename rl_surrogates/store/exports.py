@@ -75,6 +75,19 @@ def export(results: Results, to: str, folder: Path) -> None:
     EXPORTERS[to](results, folder)
 
 
+def export_policy(results: Results, run_id: str, path: Path) -> None:
+    """Copies the policy of a run into a file of its own.
+
+    Raises:
+      StoreError: the run has no policy, or the file cannot be written.
+    """
+    from rl_surrogates.store import policies  # which needs networks; tables do not
+
+    policy = results.policy(run_id)
+    files.make_folder(path.parent)
+    policies.save_policy(path, policy.config, policy)
+
+
 def _runs(results: Results) -> Iterator[tuple[dict[str, Any], Iterator]]:
     """Each run's row, and its metrics by environment step; those without a value left out."""
     curves = dict(iter(results.curves().groupby("run_id", sort=False)))

@@ -4,6 +4,7 @@ The plan says which runs are shown; of a run that was stored twice, the last one
 in the order of settings, seeds and updates, however the runs were spread over lanes and work items.
 """
 
+import difflib
 import json
 import os
 from collections.abc import Iterable
@@ -134,6 +135,35 @@ class Results:
         scores = runs["run_id"].map(values).astype(np.float64)
         runs["score"] = scores.where(runs["status"] == "done")
         return runs
+
+    def policy(self, run_id: str) -> Any:
+        """The policy of a run at its end, as `load_policy` gives one.
+
+        Raises:
+          StoreError: no such run, one that did not end well, or policies that were not kept.
+        """
+        from rl_surrogates.store import policies  # which needs networks; tables do not
+
+        found = self._runs[self._runs["run_id"] == run_id]
+        if found.empty:
+            there = ", ".join(difflib.get_close_matches(run_id, self._runs["run_id"])) or "none"
+            raise StoreError(
+                f"{self.path}: no run {run_id!r:.40} is stored; nearest: {there}; "
+                "the column run_id of the runs names them all"
+            )
+        run = found.iloc[0]
+        if run["status"] == "diverged":
+            update = int(run["diverged_at"])
+            raise StoreError(f"{self.path}: run {run_id} diverged at update {update}: no policy")
+        if run["status"] != "done":
+            raise StoreError(f"{self.path}: run {run_id} failed: no policy")
+        path = self._parts("policies").get(run["item"])
+        if path is None:
+            raise StoreError(
+                f"{self.path}: policies were not kept; ask again with "
+                "execution.save_policies=true, which trains these runs again"
+            )
+        return policies.of_run(self.path / path, self._read(path), run_id)
 
     @property
     def missing(self) -> list[str]:

@@ -72,9 +72,18 @@ class Store:
         return store
 
     def finished_runs(self) -> set[str]:
-        """Runs of the plan that need not be run again: those that are done, or known to diverge."""
+        """Runs of the plan that need not be run again: those that are done, or known to diverge.
+
+        Where the plan keeps policies, a run that is done without one is to be run again.
+        """
         planned = {run for item in self.plan["items"] for run in item["runs"]}
-        return {run for run in planned if self.status.get(run) in FINISHED}
+        finished = {run for run in planned if self.status.get(run) in FINISHED}
+        if not self.plan.get("execution", {}).get("save_policies"):
+            return finished
+        kept = {
+            run for e in self.listed.values() if e.get("table") == "policies" for run in e["runs"]
+        }
+        return {run for run in finished if run in kept or self.status[run] == "diverged"}
 
     def mixed_versions(self) -> dict[str, tuple[str, ...]]:
         """Package -> its versions, where the stored parts and this session do not all agree."""

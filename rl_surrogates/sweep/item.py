@@ -51,14 +51,18 @@ def train(job: Job, lanes: Lanes, stopping: Callable[[], bool] = lambda: False) 
         yield event
         if event["event"] == "stopped":
             return
+    trained = training.carry()
     written = store.write_parts(
         job.folder,
         job.parts,
         job.item.item,
-        outcome.tables(job, training.carry()),
+        outcome.tables(job, trained),
         {n: store.config_digest(config.flat()) for n, config in job.configs.items()},
         training.versions,
     )
+    if job.save_policies:
+        entries = outcome.write_policies(job, trained.state.actor)
+        written = written._replace(entries={**written.entries, **entries})
     yield {"event": "finished", **written._asdict()}
 
 

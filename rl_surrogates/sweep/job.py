@@ -23,6 +23,7 @@ class Job(NamedTuple):
     parts: dict[str, str]  # table -> path of the part to write
     checkpoints: dict[str, dict[str, Any]]  # path -> entry in the manifest, the newest first
     checkpoint_every: int  # updates
+    save_policies: bool
     versions: dict[str, str]
 
 
@@ -37,6 +38,7 @@ def make_job(plan: Plan, item: WorkItem, store: Any) -> Job:
         parts=store.part_paths(item.item),
         checkpoints=store.checkpoints(item.item),
         checkpoint_every=plan.question.execution.checkpoint_every,
+        save_policies=plan.question.execution.save_policies,
         versions=store.versions,
     )
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from rl_surrogates.evaluation import Episodes
+from rl_surrogates.store import policies
 from rl_surrogates.sweep.carry import Carry
 from rl_surrogates.sweep.job import Job
-from rl_surrogates.types import Params
+from rl_surrogates.types import Actor, Params
 
 
 class Tables(NamedTuple):
@@ -57,6 +58,13 @@ def failed(job: Job) -> Tables:
         for lane in range(len(job.item.runs))
     ]
     return Tables(pd.DataFrame(rows))
+
+
+def write_policies(job: Job, actor: Actor) -> dict[str, dict[str, Any]]:
+    """Writes the last policies of a job's runs beside its parts; their entry, to be listed."""
+    path = job.parts["runs"].replace(".runs.parquet", ".policies")
+    configs = {run.run_id: job.configs[run.setting] for run in job.item.runs}
+    return policies.write(job.folder, path, job.item.item, configs, actor)
 
 
 def run_row(job: Job, lane: int) -> dict[str, Any]:

@@ -19,9 +19,9 @@ LAYERS = [  # lowest first; a module imports its own row or a lower one
     {"networks", "environments", "distributions"},
     {"rollout", "loop", "ascent", "diagnostics", "adaptation", "normalisation"},
     {"config"},
-    {"assembly", "training", "inspection", "evaluation"},
+    {"assembly", "training", "inspection", "evaluation", "policy"},
     {"store", "statistics"},
-    {"sweep", "policy"},
+    {"sweep"},
     {"report"},
     {"screen", "cli", "__main__"},
 ]
