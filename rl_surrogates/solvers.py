@@ -61,34 +61,12 @@ def conjugate_gradient(
     b_norm = dot(b, b)
     usable = (b_norm > 0.0) & jnp.isfinite(b_norm)
     scale = jnp.where(usable, b_norm, 1.0)
-    epsilon = jnp.finfo(b_norm.dtype).eps
 
     def running(at: _Iterate) -> Array:
         return at.running & (at.iterations < num_iterations)
 
     def iterate(at: _Iterate) -> _Iterate:
-        product = matvec(at.direction)
-        curvature = dot(at.direction, product)
-        rayleigh = curvature / dot(at.direction, at.direction)
-        largest = jnp.maximum(at.largest, rayleigh)
-        positive = (curvature > 0.0) & (rayleigh > epsilon * largest)
-        length = at.residual_norm / jnp.where(positive, curvature, 1.0)
-        x = add(at.x, length, at.direction)
-        residual = add(at.residual, -length, product)
-        norm = dot(residual, residual)
-        good = positive & jnp.isfinite(norm) & jnp.isfinite(dot(x, x))
-        after = _Iterate(
-            x=x,
-            residual=residual,
-            direction=add(residual, norm / at.residual_norm, at.direction),
-            residual_norm=norm,
-            largest=largest,
-            iterations=at.iterations + 1,
-            positive=at.positive,
-            running=norm > residual_tol * b_norm,
-        )
-        stopped = at._replace(positive=jnp.zeros_like(positive), running=jnp.zeros_like(positive))
-        return select(good, after, stopped)
+        return _next_iterate(at, matvec(at.direction), residual_tol * b_norm)
 
     zero = jax.tree.map(jnp.zeros_like, b)
     count = jnp.zeros((), jnp.int32)
@@ -163,3 +141,28 @@ def add(x: Tree, length: Scalar, direction: Tree) -> Tree:
 def select(condition: Array, x: Tree, y: Tree) -> Tree:
     """`x` where the condition holds, else `y`, bit for bit: what is not chosen may be NaN."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)
+
+
+def _next_iterate(at: _Iterate, product: Any, enough: Scalar) -> _Iterate:
+    """One step along the direction, whose product with `A` is given; or the same, stopped."""
+    curvature = dot(at.direction, product)
+    rayleigh = curvature / dot(at.direction, at.direction)
+    largest = jnp.maximum(at.largest, rayleigh)
+    positive = (curvature > 0.0) & (rayleigh > jnp.finfo(rayleigh.dtype).eps * largest)
+    length = at.residual_norm / jnp.where(positive, curvature, 1.0)
+    x = add(at.x, length, at.direction)
+    residual = add(at.residual, -length, product)
+    norm = dot(residual, residual)
+    after = _Iterate(
+        x=x,
+        residual=residual,
+        direction=add(residual, norm / at.residual_norm, at.direction),
+        residual_norm=norm,
+        largest=largest,
+        iterations=at.iterations + 1,
+        positive=at.positive,
+        running=norm > enough,
+    )
+    good = positive & jnp.isfinite(norm) & jnp.isfinite(dot(x, x))
+    stopped = at._replace(positive=jnp.zeros_like(positive), running=jnp.zeros_like(positive))
+    return select(good, after, stopped)

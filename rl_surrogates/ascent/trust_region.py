@@ -27,6 +27,7 @@ appendix C.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -90,11 +91,9 @@ def trust_region(
     def search(
         measure: Callable, exists: Array, before: Shift, hypers: Any
     ) -> tuple[Array, Shift, Info]:
-        def acceptable(after: Shift) -> Array:
-            finite = jnp.isfinite(after.objective) & jnp.isfinite(after.kl)
-            improved = after.objective > before.objective
-            return exists & finite & improved & (after.kl <= hypers.max_kl)
-
+        acceptable = partial(
+            _keeps_its_promises, before=before, max_kl=hypers.max_kl, exists=exists
+        )
         return solvers.backtracking(
             measure, acceptable, before, shrink=hypers.backtrack, num_tries=max_backtracks
         )
@@ -133,34 +132,51 @@ def _ascent(
     def ascend(
         key: Array, loss: Loss, learner: Learner, batch: Batch, hypers: Any
     ) -> tuple[Learner, Info]:
-        def score(policy: Params, batch: Batch = batch) -> Score:
-            return loss({**learner.params, "policy": policy}, batch)
-
-        old = learner.params["policy"]
-        gradient, before = jax.grad(lambda p: _objective(score(p)), has_aux=True)(old)
-        part = every(batch, fisher_every)
-        product = fisher_product(lambda p: score(p, part).distribution, old, hypers.damping)
-        step = natural_step(product, gradient, hypers.max_kl, cg_iterations)
-
-        def measure(length: Array) -> Shift:
-            return _shift(score(solvers.add(old, length, step.full)))
-
-        length, after, found = search(measure, step.exists, _shift(before), hypers)
-        moved = solvers.add(old, length, step.full)
-        params = {**learner.params, "policy": solvers.select(found["accepted"], moved, old)}
+        score = partial(_score, loss, learner.params)
+        policy, moved = _move(
+            search, score, learner.params["policy"], batch, hypers, cg_iterations, fisher_every
+        )
         learner, fitted = fit_critic(
             key,
             loss,
-            learner._replace(params=params),
+            learner._replace(params={**learner.params, "policy": policy}),
             batch,
             learning_rate=hypers.critic_learning_rate,
             num_epochs=critic_epochs,
             num_minibatches=critic_minibatches,
         )
-        learner = learner._replace(update=learner.update + 1)
-        return learner, {**report(gradient, before, after, step, length), **found, **fitted}
+        return learner._replace(update=learner.update + 1), {**moved, **fitted}
 
     return Ascent(init, ascend)
+
+
+def _move(
+    search: Search,
+    score: Callable[[Params, Batch], Score],
+    old: Params,
+    batch: Batch,
+    hypers: Any,
+    cg_iterations: int,
+    fisher_every: int,
+) -> tuple[Params, Info]:
+    """The policy's parameters after the step, if it is taken, and what came of it."""
+
+    def objective(policy: Params) -> tuple[Array, Score]:
+        scored = score(policy, batch)
+        return -scored.policy, scored
+
+    gradient, before = jax.grad(objective, has_aux=True)(old)
+    part = every(batch, fisher_every)
+    product = fisher_product(lambda p: score(p, part).distribution, old, hypers.damping)
+    step = natural_step(product, gradient, hypers.max_kl, cg_iterations)
+
+    def measure(length: Array) -> Shift:
+        return _shift(score(solvers.add(old, length, step.full), batch))
+
+    length, after, found = search(measure, step.exists, _shift(before), hypers)
+    moved = solvers.add(old, length, step.full)
+    info = {**report(gradient, before, after, step, length), **found}
+    return solvers.select(found["accepted"], moved, old), info
 
 
 def natural_step(
@@ -241,8 +257,13 @@ def report(gradient: Params, before: Score, after: Shift, step: NaturalStep, len
     }
 
 
-def _objective(score: Score) -> tuple[Array, Score]:
-    return -score.policy, score
+def _score(loss: Loss, params: Params, policy: Params, batch: Batch) -> Score:
+    return loss({**params, "policy": policy}, batch)
+
+
+def _keeps_its_promises(after: Shift, before: Shift, max_kl: Scalar, exists: Array) -> Array:
+    finite = jnp.isfinite(after.objective) & jnp.isfinite(after.kl)
+    return exists & finite & (after.objective > before.objective) & (after.kl <= max_kl)
 
 
 def _shift(score: Score) -> Shift:
