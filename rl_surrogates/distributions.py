@@ -4,6 +4,8 @@ Each is a NamedTuple of its parameters, event axis last and everything else batc
 crosses `scan` and `vmap`. KLs are closed forms, entropies too, or quadrature where there is none;
 never samples. `x.kl(x)` is exactly 0, and its gradient there is 0 too. `log_prob` is of a sample as
 it was drawn; `action(sample)` is what the sample does, for `spaces.to_environment` to scale.
+`sample(key)` is `perturbed(noise(key))`: noise needs shapes only, and a rollout draws that of all
+its steps at once.
 """
 
 import math
@@ -33,7 +35,15 @@ class Categorical(NamedTuple):
 
     def sample(self, key: Array) -> Array:
         """`[...]` int32 action drawn from the policy; consumes `key`."""
-        return jax.random.categorical(key, self.log_probs).astype(jnp.int32)
+        return self.perturbed(self.noise(key))
+
+    def noise(self, key: Array) -> Array:
+        """`[..., A]` Gumbel noise; consumes `key`."""
+        return jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
+
+    def perturbed(self, noise: Array) -> Array:
+        """`[...]` int32, the action for which log-probability and noise together are largest."""
+        return jnp.argmax(self.log_probs + noise, axis=-1).astype(jnp.int32)
 
     def log_prob(self, action: Array) -> Array:
         """`[...]` log-probability of `action`, nats."""
@@ -69,7 +79,14 @@ class DiagonalGaussian(NamedTuple):
 
     def sample(self, key: Array) -> Array:
         """`[..., A]` action drawn from the policy; consumes `key`."""
-        noise = jax.random.normal(key, self.mean.shape, self.mean.dtype)
+        return self.perturbed(self.noise(key))
+
+    def noise(self, key: Array) -> Array:
+        """`[..., A]` standard normal noise; consumes `key`."""
+        return jax.random.normal(key, self.mean.shape, self.mean.dtype)
+
+    def perturbed(self, noise: Array) -> Array:
+        """`[..., A]` the mean, and as many deviations more as the noise says."""
         return self.mean + jnp.exp(self.log_std) * noise
 
     def log_prob(self, action: Array) -> Array:
@@ -112,9 +129,17 @@ class MultiCategorical(NamedTuple):
 
     def sample(self, key: Array) -> Array:
         """`[..., K]` int32 action drawn from the policy; consumes `key`."""
+        return self.perturbed(self.noise(key))
+
+    def noise(self, key: Array) -> tuple[Array, ...]:
+        """K times `[..., A_k]` Gumbel noise; consumes `key`."""
         keys = jax.random.split(key, len(self.logits))
-        drawn = [factor.sample(one) for factor, one in zip(self.factors, keys, strict=True)]
-        return jnp.stack(drawn, axis=-1)
+        return tuple(one.noise(k) for one, k in zip(self.factors, keys, strict=True))
+
+    def perturbed(self, noise: tuple[Array, ...]) -> Array:
+        """`[..., K]` int32, of every factor the choice that is largest with its noise."""
+        pairs = zip(self.factors, noise, strict=True)
+        return jnp.stack([one.perturbed(its) for one, its in pairs], axis=-1)
 
     def log_prob(self, action: Array) -> Array:
         """`[...]` log-probability of `action`, nats: the sum over the factors."""
@@ -162,6 +187,14 @@ class TanhGaussian(NamedTuple):
     def sample(self, key: Array) -> Array:
         """`[..., A]` u, before the squash; consumes `key`."""
         return self.base.sample(key)
+
+    def noise(self, key: Array) -> Array:
+        """`[..., A]` standard normal noise; consumes `key`."""
+        return self.base.noise(key)
+
+    def perturbed(self, noise: Array) -> Array:
+        """`[..., A]` u for this noise."""
+        return self.base.perturbed(noise)
 
     def log_prob(self, sample: Array) -> Array:
         """`[...]` log-density of tanh(u) for the sample u, nats."""

@@ -46,10 +46,11 @@ def evaluate(
     """
     key_start, key_run = jax.random.split(key)
     acting = rollout.start(key_start, env, env_params, network, 2 * episodes)
+    policy = rollout.policy_shape(network, params, acting)
     limit = jnp.asarray(environments.max_episode_steps(env, env_params), jnp.int32)
 
-    def choose(distribution: Distribution, key: Array) -> Array:
-        greedy, sampled = distribution.mode(), distribution.sample(key)
+    def choose(distribution: Distribution, noise: Any) -> Array:
+        greedy, sampled = distribution.mode(), distribution.perturbed(noise)
         return jnp.concatenate([greedy[:episodes], sampled[episodes:]])
 
     def running(carry: tuple[Array, Acting, Episodes, Array]) -> Array:
@@ -58,8 +59,9 @@ def evaluate(
 
     def step(carry: tuple[Array, Acting, Episodes, Array]) -> tuple:
         step, acting, scores, ended = carry
-        keys = rollout.step_keys(jax.random.fold_in(key_run, step), (), 2 * episodes)
-        acting, transition = rollout.step(keys, env, env_params, network, params, acting, choose)
+        key = jax.random.fold_in(key_run, step)
+        chance = rollout.chances(key, env, env_params, policy)
+        acting, transition = rollout.step(chance, env, env_params, network, params, acting, choose)
         scores = Episodes(
             jnp.where(ended, scores.episode_return, transition.episode_return),
             jnp.where(ended, scores.episode_length, transition.episode_length),

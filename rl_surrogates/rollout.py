@@ -6,6 +6,7 @@ bootstrapped at a time limit.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -24,19 +25,38 @@ from rl_surrogates.types import (
 )
 
 
-class StepKeys(NamedTuple):
-    """The keys of one step; `[T]` more in front for a rollout."""
+class Chance(NamedTuple):
+    """What one step leaves to chance; `[T]` more in front for a rollout."""
 
-    action: Array  # []
-    env: Array  # [B]
+    noise: Any  # [B, ...] of the actions
+    env: environments.Chance  # [B]
 
 
-def step_keys(key: Array, shape: tuple[int, ...], num_envs: int) -> StepKeys:
-    """Keys for `shape` steps of `B` environments; consumes `key`."""
+def chances(
+    key: Array, env: Environment, env_params: Any, policy: Distribution, shape: tuple[int, ...] = ()
+) -> Chance:
+    """What `shape` steps of `B` environments leave to chance; consumes `key`.
+
+    Drawn for all steps of a rollout at once, and not one after the other in its loop, as none of it
+    depends on what the steps come to.
+
+    Args:
+      key: for all of it.
+      env: whose steps they are.
+      env_params: its parameters.
+      policy: `[B]` any distribution of the policy; its shapes count.
+      shape: `[T]`, or nothing for one step.
+    """
+    num_envs = jax.tree.leaves(policy)[0].shape[0]
     key_action, key_env = jax.random.split(key)
-    return StepKeys(
-        action=jax.random.split(key_action, shape),
-        env=jax.random.split(key_env, (*shape, num_envs)),
+
+    def one_step(key_action: Array, keys_env: Array) -> Chance:
+        fresh = jax.vmap(partial(environments.draw, env), in_axes=(0, None))(keys_env, env_params)
+        return Chance(policy.noise(key_action), strongly_typed(fresh))
+
+    over_steps = jax.vmap(one_step) if shape else one_step
+    return over_steps(
+        jax.random.split(key_action, shape), jax.random.split(key_env, (*shape, num_envs))
     )
 
 
@@ -68,36 +88,42 @@ def collect(
 ) -> tuple[Acting, Transition]:
     """Samples `num_steps` steps: `(acting, transitions [T, B, ...])`; consumes `key`."""
 
-    def act(acting: Acting, keys: StepKeys) -> tuple[Acting, Transition]:
-        return step(keys, env, env_params, network, params, acting, sample)
+    def act(acting: Acting, chance: Chance) -> tuple[Acting, Transition]:
+        return step(chance, env, env_params, network, params, acting, sample)
 
-    return jax.lax.scan(act, acting, step_keys(key, (num_steps,), acting.reset.shape[0]))
+    policy = policy_shape(network, params, acting)
+    return jax.lax.scan(act, acting, chances(key, env, env_params, policy, (num_steps,)))
+
+
+def policy_shape(network: Network, params: Params, acting: Acting) -> Distribution:
+    """The shapes of the policy's distribution at these observations."""
+    inputs = (params, acting.observation, acting.reset, acting.carry)
+    return jax.eval_shape(lambda *inputs: network(*inputs)[0], *inputs)
 
 
 def step(
-    keys: StepKeys,
+    chance: Chance,
     env: Environment,
     env_params: Any,
     network: Network,
     params: Params,
     acting: Acting,
-    choose: Callable[[Distribution, Array], Array],
+    choose: Callable[[Distribution, Any], Array],
 ) -> tuple[Acting, Transition]:
-    """One step of `B` environments with `action = choose(distribution, key)`; consumes `keys`.
+    """One step of `B` environments with `action = choose(distribution, noise)`.
 
     The action is kept as it was drawn, with its log-probability; the environment is handed its
     translation.
     """
     distribution, _, carry = network(params, acting.observation, acting.reset, acting.carry)
-    action = choose(distribution, keys.action)
+    action = choose(distribution, chance.noise)
     space = environments.action_space(env, env_params)
     handed = spaces.to_environment(space, distribution.action(action))
-    observation, env_state, reward, terminated, truncated, info = jax.vmap(
-        env.step, in_axes=(0, 0, 0, None)
-    )(keys.env, acting.env_state, handed, env_params)
-    observation, env_state = strongly_typed((observation, env_state))
-    reward = reward.astype(jnp.float32)
-    terminated, truncated = terminated.astype(bool), truncated.astype(bool)
+    of_env = jax.vmap(partial(environments.step, env), in_axes=(0, 0, 0, None))
+    *begun, reward, terminated, truncated, info = of_env(
+        chance.env, acting.env_state, handed, env_params
+    )
+    observation, env_state = strongly_typed(tuple(begun))
     ended = terminated | truncated
     shown = environments.observation_space(env, env_params)
     transition = Transition(
@@ -133,9 +159,9 @@ def strongly_typed(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)
 
 
-def sample(distribution: Distribution, key: Array) -> Array:
-    """An action drawn from the policy; consumes `key`."""
-    return distribution.sample(key)
+def sample(distribution: Distribution, noise: Any) -> Array:
+    """An action drawn from the policy."""
+    return distribution.perturbed(noise)
 
 
 def as_samples(batch: Batch) -> Batch:

@@ -20,7 +20,13 @@ class Distribution(Protocol):
     """A policy's distribution over actions at a batch of states; a pytree."""
 
     def sample(self, key: Array) -> Array:
-        """Draws one action per state; consumes `key`."""
+        """Draws one action per state, `perturbed(noise(key))`; consumes `key`."""
+
+    def noise(self, key: Array) -> Any:
+        """The random numbers of a sample; reads the shapes of the parameters only."""
+
+    def perturbed(self, noise: Any) -> Array:
+        """The sample that comes of this noise."""
 
     def log_prob(self, action: Array) -> Array:
         """`[...]` log-probability (or density) of `action`, nats."""

@@ -233,3 +233,27 @@ def test_every_factor_is_drawn_by_itself(factors):
     np.testing.assert_allclose(share, np.exp(first.log_probs), atol=0.015)
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.03
     assert pi.action(drawn) is drawn
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        Categorical(jnp.zeros((3, 4)), jnp.array([True, True, False, True])),
+        DiagonalGaussian(jnp.ones((3, 2)), jnp.zeros((3, 2))),
+        TanhGaussian(jnp.ones((3, 2)), jnp.zeros((3, 2))),
+        MultiCategorical((jnp.zeros((3, 4)), jnp.zeros((3, 2)))),
+    ],
+    ids=lambda distribution: type(distribution).__name__,
+)
+def test_a_sample_is_noise_that_needs_the_shapes_alone(distribution):
+    key = jax.random.key(5)
+    noise = jax.eval_shape(lambda: distribution)  # no numbers
+    noise = noise.noise(key)
+    np.testing.assert_array_equal(distribution.perturbed(noise), distribution.sample(key))
+
+
+def test_a_category_is_drawn_as_jax_draws_it():
+    logits = jax.random.normal(jax.random.key(0), (50, 4))
+    key = jax.random.key(1)
+    expected = jax.random.categorical(key, jax.nn.log_softmax(logits))
+    np.testing.assert_array_equal(Categorical(logits).sample(key), expected)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from rl_surrogates.environments.chance import Chance, draw, step
 from rl_surrogates.environments.deferral import deferred
 from rl_surrogates.environments.names import (
     ENVIRONMENT_NAMES,
@@ -34,14 +35,17 @@ from rl_surrogates.types import Environment
 
 __all__ = [
     "ENVIRONMENT_NAMES",
+    "Chance",
     "action_space",
     "describe",
+    "draw",
     "known",
     "make",
     "max_episode_steps",
     "names",
     "observation_space",
     "resolve",
+    "step",
     "with_params",
     "wrap",
 ]
