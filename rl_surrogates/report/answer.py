@@ -51,24 +51,30 @@ def _over_tasks(study: Study) -> list[str]:
     scores = complete_scores(study)
     if not scores:
         return []
-    each = {value: statistics.bootstrap_ci(mine) for value, mine in scores.items()}
+    # Of few tasks an interquartile mean would leave out the one in which a method fails.
+    each = {v: statistics.bootstrap_ci(mine, statistics.mean) for v, mine in scores.items()}
     best, *others = ranked = sorted(each, key=lambda value: -each[value].point)
-    listed = "; ".join(f"{_name(study, value)}: {_share(each[value])}" for value in ranked)
+    listed = "; ".join(_few([f"{_name(study, v)}: {_share(each[v])}" for v in ranked]))
     chances = len(scores) * len(others) // 2
     confidence = 1.0 - 0.05 / chances
     found = {
         other: statistics.paired_difference_ci(
-            scores[best], scores[other], confidence=confidence, resamples=20_000
+            scores[best],
+            scores[other],
+            statistics.mean,
+            confidence=confidence,
+            resamples=20_000,
         )
         for other in others
     }
     tied = [_name(study, o) for o, d in found.items() if not d.low > 0.0]
     beaten = [f"{_name(study, o)} by {_share(d)}" for o, d in found.items() if d.low > 0.0]
-    sentences = [f"Over all tasks ({tasks.ends(study)}): {listed}."]
+    sentences = [f"Mean over all tasks ({tasks.ends(study)}): {listed}."]
     if tied:
-        sentences.append(f"These runs cannot tell {_name(study, best)} from {_joined(tied, 'or')}.")
+        level = _joined(tied, "or") if len(tied) <= MAX_LISTED else f"{len(tied)} of the others"
+        sentences.append(f"These runs cannot tell {_name(study, best)} from {level}.")
     if beaten:
-        sentences.append(f"{_name(study, best)} leads {_joined(beaten, 'and')}.")
+        sentences.append(f"{_name(study, best)} leads {_joined(_few(beaten), 'and')}.")
     sentences.append(f"(Paired by seed; at 95 % for all {chances} comparisons at once.)")
     if left_out := tasks.without_scale(study):
         where = _joined(left_out, "and")
@@ -152,15 +158,17 @@ def _what_x_does(study: Study, cell: Cell) -> str:
     here = study.table[study.table["iqm"].notna()]
     for axis, value in fixed.items():
         here = here[here[axis] == value]
+    low, high = text(here[layout.x].min()), text(here[layout.x].max())
     moves = []
     for value in cell.rows[layout.colour].iloc[[0, -1]]:
         line = here[here[layout.colour] == value].sort_values(layout.x)
         if len(line) > 1:
             start, end = digits(*line["iqm"].iloc[[0, -1]])
-            moves.append(f"{_name(study, value)} goes from {start} to {end}")
+            first, last = (text(at) for at in line[layout.x].iloc[[0, -1]])
+            short = f" (known from {first} to {last} only)" if (first, last) != (low, high) else ""
+            moves.append(f"{_name(study, value)} goes from {start} to {end}{short}")
     if not moves:
         return ""
-    low, high = text(here[layout.x].min()), text(here[layout.x].max())
     where = f", at {layout.describe(list(fixed), tuple(fixed.values()))}" if fixed else ""
     return f"From {layout.names[layout.x]} = {low} to {high}{where}, {_joined(moves, 'and')}."
 

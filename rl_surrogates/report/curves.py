@@ -83,7 +83,9 @@ def draw_learning(figure: Figure, study: Study) -> None:
     found, looks = facets(study)
     found = found[:MAX_FACETS]
     columns = columns_of(study, len(found))
-    share = {"sharex": True, "sharey": not has_tasks(study)}
+    # Returns of different tasks share no scale; where there is an x, a row of panels is one task.
+    one_scale = not has_tasks(study)
+    share = {"sharex": True, "sharey": one_scale or (study.layout.x is not None and "row")}
     grid = style.grid_of(figure, -(-len(found) // columns), columns, **share)
     lines = read_lines(study, RETURN, [s for facet in found for s in facet.lines])
     for place, facet in zip(style.take(grid, len(found)), found, strict=True):
@@ -92,7 +94,7 @@ def draw_learning(figure: Figure, study: Study) -> None:
     label_steps(figure, grid)
     for row in grid:
         row[0].set_ylabel("training return, IQM")
-    if lines:
+    if lines and one_scale:
         floor_at_zero(
             grid[0][0], pd.Series([np.nanmin(line.interval.point) for line in lines.values()])
         )

@@ -14,7 +14,7 @@ STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; margin: 0; }
 body { color: #222; background: #fff; }
-h1, p, td { overflow-wrap: anywhere; }
+h1, p { overflow-wrap: anywhere; } td { overflow-wrap: break-word; }
 main { max-width: 1080px; margin: 0 auto; padding: 18px 24px 60px; }
 h1 { font-size: 22px; margin: 0; }
 h2 { font-size: 18px; margin: 40px 0 6px; border-top: 1px solid #ddd; padding-top: 14px; }
@@ -39,6 +39,8 @@ summary { cursor: pointer; }
   main { max-width: none; padding: 0; }
   figure, tr, .answer { break-inside: avoid; }
   pre { max-height: none; white-space: pre-wrap; }
+  h2 { break-after: avoid; } .wide { overflow: visible; } table { font-size: 10.5px; }
+  th, td { padding: 2px 6px; } th { white-space: normal; overflow-wrap: anywhere; }
 }
 """
 

@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from rl_surrogates.report import style
 from rl_surrogates.report.layout import clipped, in_order, text
 from rl_surrogates.report.study import Study, digits
+from rl_surrogates.report.tasks import has_tasks
 
 MAX_PANELS = 6
 MAX_DOTS = 40  # settings drawn one by one
@@ -21,7 +22,9 @@ def draw_outcome(figure: Figure, study: Study) -> None:
     layout, table = study.layout, study.table
     panels = shown_panels(study)
     columns = min(len(panels), 3)
-    grid = style.grid_of(figure, -(-len(panels) // columns), columns, sharey=True, sharex=True)
+    one_scale = not has_tasks(study)
+    rows, share = -(-len(panels) // columns), {"sharey": one_scale, "sharex": True}
+    grid = style.grid_of(figure, rows, columns, **share)
     places = style.take(grid, len(panels))
     for place, (title, rows) in zip(places, panels, strict=True):
         for value, look in study.looks.items():
@@ -32,7 +35,8 @@ def draw_outcome(figure: Figure, study: Study) -> None:
     figure.supxlabel(layout.x, fontsize=9.5)
     for row in grid:
         row[0].set_ylabel(f"{study.metric}, IQM")
-    floor_at_zero(places[0], table["low"].fillna(table["iqm"]))
+    if one_scale:
+        floor_at_zero(places[0], table["low"].fillna(table["iqm"]))
     style.legend(figure, layout.names.get(layout.colour, ""), study.looks)
 
 

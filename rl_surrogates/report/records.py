@@ -24,7 +24,7 @@ def plan(study: Study, drawings: dict) -> list[str]:
     )
     axes = pd.DataFrame(
         [
-            {"axis": a, "values": ", ".join(text(v) for v in values)}
+            {"axis": a, "values": "; ".join(text(v) for v in values)}
             for a, values in study.axes.items()
         ]
     )

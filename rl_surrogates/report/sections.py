@@ -4,7 +4,7 @@ import pandas as pd
 
 from rl_surrogates.report import comparisons, curves, html, outcomes, style
 from rl_surrogates.report.answer import FEW_SEEDS, answer
-from rl_surrogates.report.layout import WAY
+from rl_surrogates.report.layout import WAY, short_names
 from rl_surrogates.report.study import Study
 
 Drawings = dict[str, style.Drawing]  # by name; filled as the sections are written
@@ -55,6 +55,11 @@ def warnings_of(study: Study) -> list[str]:
         lines.append(
             "One seed only: there are no intervals, and no difference can be told from chance."
         )
+    without = int(study.table["iqm"].isna().sum())
+    if 0 < without < len(study.table):
+        lines.append(
+            f"{without} of {len(study.table)} settings have no score, and are not compared."
+        )
     if study.scores.unscored:
         lines.append(
             f"{study.scores.unscored} finished runs have no score; each counts as the worst."
@@ -65,11 +70,16 @@ def warnings_of(study: Study) -> list[str]:
 def settings(study: Study, drawings: Drawings) -> list[str]:
     """The summary as a table."""
     shown = study.table.drop(columns=WAY, errors="ignore")  # its parts are columns themselves
-    shown = shown.reset_index().rename(columns={"iqm": "IQM"})
+    short = short_names([axis for axis in study.results.plan["axes"] if axis in shown])
+    shown = shown.reset_index().rename(columns={**short, "iqm": "IQM"})
     note = (
         f"IQM: interquartile mean of the {study.metric} over seeds;"
         " low, high: its 95 % bootstrap interval."
     )
+    if study.table["iqm"].isna().any():
+        note += " Empty: no run of the setting has a score."
+    if (study.table["iqm"].notna() & study.table["low"].isna()).any():
+        note += " No interval: one run of the setting is there, and a bootstrap needs two."
     return [html.element("h2", "Every setting"), html.element("p", note, "note"), html.table(shown)]
 
 
@@ -110,12 +120,16 @@ def movement(study: Study, drawings: Drawings) -> list[str]:
     names = curves.movement_metrics(study)
     if not names or study.runs.empty:
         return [*parts, html.element("p", "No measure of it was recorded.", "note")]
+    if not (study.runs["status"] == "done").any():
+        note = "Nothing is drawn: each of the runs diverged or failed."
+        return [*parts, html.element("p", note, "note")]
     drawings["movement"] = style.drawing(
         "movement", lambda f: curves.draw_movement(f, study), 0.8 + 1.9 * len(names)
     )
     caption = (
         "Interquartile mean over seeds, with 95 % bootstrap intervals"
         f"{curves.where_movement(study)}. Runs that diverged are left out of these panels."
+        f" In logarithms 0 is drawn as {curves.SMALLEST:.0e}."
     )
     parts.append(html.figure(drawings["movement"].svg, caption))
     if "first_ratio_error" in names:
@@ -145,10 +159,12 @@ def paired(study: Study, drawings: Drawings) -> list[str]:
                 "p", "There is no axis of names along which settings could be paired.", "note"
             ),
         ]
-    cells = len(pairs[study.layout.cell].drop_duplicates()) if study.layout.cell else 1
-    if cells <= comparisons.MAX_ROWS:
+    if pairs["difference"].isna().all():
+        return [*parts, html.element("p", "No setting has a score: nothing is paired.", "note")]
+    if comparisons.rows_of_forest(study, pairs) <= comparisons.MAX_ROWS:
+        height = comparisons.height_of_forest(study, pairs)
         drawings["paired"] = style.drawing(
-            "paired", lambda f: comparisons.draw_forest(f, study, pairs), 1.2 + 0.52 * cells
+            "paired", lambda f: comparisons.draw_forest(f, study, pairs), height
         )
         caption = (
             "Difference of interquartile means on common seeds, with 95 % bootstrap intervals that"
@@ -162,10 +178,12 @@ def paired(study: Study, drawings: Drawings) -> list[str]:
 def overall(study: Study, drawings: Drawings) -> list[str]:
     """Performance profile and probability of improvement over all cells."""
     scores = comparisons.complete_scores(study)
-    if not scores:
+    if not scores or study.table["iqm"].isna().all():
         return []
     drawings["overall"] = style.drawing(
-        "overall", lambda f: comparisons.draw_overall(f, study, scores), 3.8
+        "overall",
+        lambda f: comparisons.draw_overall(f, study, scores),
+        max(3.8, 0.36 * len(scores) + 1.6),
     )
     seeds, cells = next(iter(scores.values())).shape
     caption = (
@@ -220,7 +238,7 @@ def _outcome_caption(study: Study) -> str:
     if shown < there:
         caption += f" Shown are {shown} of {there} {what}."
     if not bad:
-        return f"{caption} None of {total} runs diverged."
+        return f"{caption} {f'None of {total} runs' if total > 1 else 'The run has not'} diverged."
     worst = "" if study.scores.worst is None else f" ({html.cell(study.scores.worst)})"
     counted = f"each counts as the worst score of the sweep{worst}"
     return f"{caption} {bad} of {total} runs diverged; {counted}."

@@ -96,7 +96,7 @@ def legend(figure: Figure, name: str, entries: dict[Any, Look]) -> None:
     """One legend for all panels, above them; nothing where there is nothing to tell apart."""
     if len(entries) < 2:
         return
-    labels = {value: clipped(named(name, value), 48) for value in entries}
+    labels = {value: clipped(named(name, value), 60) for value in entries}
     columns = max(1, min(5, len(entries), LINE // (max(map(len, labels.values())) + 8)))
     handles = [
         Line2D(

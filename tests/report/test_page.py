@@ -169,9 +169,23 @@ def test_a_lone_surrogate_does_not_stop_the_report(synthetic, tmp_path):
 
 
 def test_missing_runs_are_said_first(synthetic, tmp_path):
-    text = top(small(synthetic, tmp_path, keep=2 / 3)).text
+    path = small(synthetic, tmp_path, keep=2 / 3)
+    study = examine(open_results(path, partial=True))
+    text = Page("".join(sections.first_screen(study, {}))).text
     assert "Incomplete: 4 of 12 planned runs are not there." in text
+    assert "1 of 4 settings have no score, and are not compared." in text
     assert "The objectives differ most at num_epochs = 1: " in text
+    note = Page("".join(sections.settings(study, {}))).text
+    assert "Empty: no run of the setting has a score." in note and "needs two" not in note
+
+
+def test_a_way_that_is_known_in_part_is_not_told_as_if_it_were_whole(synthetic, tmp_path):
+    axes = {"objective.name": ["policy_gradient", "spo"], "ascent.num_epochs": [1, 4, 16]}
+    text = top(small(synthetic, tmp_path, axes=axes, keep=5 / 6, num_items=6)).text
+    assert re.search(
+        r"From num_epochs = 1 to 16, .*spo goes from \S+ to \S+ \(known from 1 to 4 only\)", text
+    )
+    assert re.search(r"policy_gradient goes from \S+ to \d+\.", text)
 
 
 def test_a_damaged_part_is_said_first_and_the_rest_is_drawn(synthetic, tmp_path):
@@ -190,7 +204,10 @@ def test_a_damaged_plan_cannot_be_reported_on(synthetic, tmp_path):
 
 
 def test_a_single_seed_is_said_and_has_no_interval(synthetic, tmp_path):
-    text = top(small(synthetic, tmp_path, seeds=1)).text
+    path = small(synthetic, tmp_path, seeds=1)
+    text = top(path).text
+    note = Page("".join(sections.settings(examine(open_results(path)), {}))).text
+    assert "No interval: one run of the setting is there, and a bootstrap needs two." in note
     assert "One seed only: there are no intervals" in text
     assert "The order may be chance: with 1 common seed no interval can hold" in text
 
@@ -204,6 +221,9 @@ def test_a_sweep_in_which_all_diverged_has_no_answer_and_no_figure(synthetic, tm
     page = write(synthetic, tmp_path, seeds=2, diverged=tuple(range(8)))
     assert "There is no answer: each of the 8 runs diverged." in page.text
     assert "outcome-" not in " ".join(value for _, _, value in page.attributes)
+    assert "Nothing is drawn: each of the runs diverged or failed." in page.text
+    assert "No setting has a score: nothing is paired." in page.text
+    assert page.tags.count("figure") == 1  # what the training returns were until then
 
 
 def test_a_sweep_that_has_not_begun_has_no_answer(synthetic, tmp_path):
@@ -231,7 +251,7 @@ def test_without_evaluations_the_training_return_is_reported_and_said(synthetic,
         ),
         (
             {"objective.name": ["spo", "ppo_clip"], "env.name": ["CartPole-v1", "Acrobot-v1"]},
-            "Over all tasks (0: worst setting of a task, 1: its best setting): ",
+            "Mean over all tasks (0: worst setting of a task, 1: its best setting): ",
         ),
     ],
 )
