@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from rl_surrogates import spaces
 from rl_surrogates.environments import translate
-from rl_surrogates.spaces import Box, MultiDiscrete, Space
+from rl_surrogates.spaces import Box, MultiBinary, MultiDiscrete, Space
 from rl_surrogates.types import Array, Environment
 
 Step = tuple[Any, Any, Array, Array, Array, dict[str, Any]]
@@ -115,6 +115,20 @@ class FrameStack(Around):
     def action_space(self, params: Any) -> Space:
         """That of the environment inside."""
         return translate.action_space(self.env, params)
+
+    def observation_space(self, params: Any) -> Box | MultiBinary | None:
+        """That of the environment inside, side by side for every frame."""
+        space = translate.observation_space(self.env, params)
+        if not isinstance(space, Box | MultiBinary):
+            return None
+        shape = (*space.shape[:-1], self.frames * space.shape[-1])
+        if isinstance(space, MultiBinary):
+            return MultiBinary(shape)
+        low, high = (
+            jnp.concatenate([jnp.broadcast_to(bound, space.shape)] * self.frames, axis=-1)
+            for bound in (space.low, space.high)
+        )
+        return Box(low, high, shape)
 
     def reset(self, key: Array, params: Any) -> tuple[Any, Any]:
         """Starts an episode."""

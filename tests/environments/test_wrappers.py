@@ -11,7 +11,7 @@ import pytest
 from rl_surrogates import environments, make_network, make_program
 from rl_surrogates.config import Config
 from rl_surrogates.environments.wrappers import FrameStack, TimeLimit
-from rl_surrogates.spaces import Box, Discrete, MultiDiscrete
+from rl_surrogates.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from tests.probes import CLOCK, Probe, ProbeParams
 
 
@@ -97,7 +97,17 @@ def test_an_image_is_stacked_along_its_channels():
     )
     observation = jax.eval_shape(env.reset, jax.random.key(0), env.default_params)[0]
     assert observation.shape == (10, 10, 12)
-    assert environments.observation_space(env, env.default_params) is None
+    assert environments.observation_space(env, env.default_params) == MultiBinary((10, 10, 12))
+
+
+def test_the_bounds_of_an_observation_are_stacked_with_it():
+    env = FrameStack(environments.make("Pendulum-v1"), 2)
+    space = environments.observation_space(env, env.default_params)
+    assert space.shape == (6,)
+    np.testing.assert_array_equal(space.low, [-1, -1, -8, -1, -1, -8])
+    np.testing.assert_array_equal(space.high, [1, 1, 8, 1, 1, 8])
+    unsaid = FrameStack(Echo(), 2)
+    assert environments.observation_space(unsaid, None) is None
 
 
 def test_one_of_n_cannot_be_stacked():

@@ -67,6 +67,21 @@ def test_zeros_and_ones_take_a_byte_and_not_four():
         assert getattr(unsaid, field).dtype == jnp.float32
 
 
+def test_stacked_zeros_and_ones_are_kept_as_bool_too_and_are_the_same_numbers():
+    def acted(env):
+        config = Config(env={"frame_stack": 3}, network={"hidden": [8]}, num_envs=4, num_steps=8)
+        program, hypers = make_program(config, env=env), config.hypers()
+        state = program.init(jax.random.key(0), hypers)
+        return jax.jit(program.collect)(jax.random.key(1), state, hypers)[1]
+
+    said, unsaid = acted(SAID), acted(UNSAID)
+    for field in ("observation", "next_observation"):
+        bits, floats = getattr(said, field), getattr(unsaid, field)
+        assert bits.shape == (8, 4, 9) and bits.dtype == bool and floats.dtype == jnp.float32
+        chex.assert_trees_all_equal(bits.astype(jnp.float32), floats)
+    chex.assert_trees_all_equal(said.log_prob, unsaid.log_prob)
+
+
 def test_a_rollout_of_breakout_is_about_a_quarter_of_what_it_was():
     rollout = kept(
         environments.make("Breakout-MinAtar"), num_envs=64, num_steps=128, network={"hidden": [8]}
