@@ -1,0 +1,118 @@
+"""PPO and TRPO beside the peers, and beside the machine's own limit."""
+
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+from benchmarks import work
+from benchmarks.contest import Entrant, Figure, contest, once, ratio
+from benchmarks.work import WORKS, Spec
+
+# Environment steps of all lanes in one timed run: one or two seconds for this project.
+STEPS = {"cartpole": 1_000_000, "breakout": 500_000, "trpo": 160_000}
+PEER_STEPS = {"cartpole": 8_192, "breakout": 16_384, "trpo": 8_192}  # of Stable-Baselines3
+ACCELERATED = 20  # times as many on an accelerator
+SIDES = ("ours", "sweep", "rejax")
+
+
+def ppo(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
+    """PPO-clip on CartPole and on Breakout."""
+    tables, figures = {}, {}
+    for task in options.tasks:
+        rows = []
+        for lanes in options.lanes_of[task]:
+            found = contest(_contenders(options, task, lanes), options.turns)
+            rows += [{**entrant.row(), **_beside(found, entrant)} for entrant in found.values()]
+            figures |= _ratios(found, f"{task}, lanes {lanes}")
+        tables[f"PPO-clip on {WORKS[task].env}"] = rows
+    return tables, figures
+
+
+def trpo(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
+    """TRPO beside sb3-contrib: one lane on one device, more of them as a sweep trains them."""
+    specs = [Spec("sb3_contrib", "trpo", 1, options.scaled(PEER_STEPS["trpo"]))]
+    for lanes in options.trpo_lanes:
+        side = "ours" if lanes == 1 else "sweep"
+        specs.append(Spec(side, "trpo", lanes, per_lane(options, "trpo", lanes)))
+    found = contest(specs, options.turns)
+    rows = [{**e.row(), **_beside(found, e, "sb3_contrib")} for e in found.values()]
+    figures = {
+        f"trpo, lanes {e.spec.lanes}: {name} / sb3_contrib": ratio(
+            e.speeds, found["sb3_contrib"].speeds
+        )
+        for name, e in found.items()
+        if name != "sb3_contrib"
+    }
+    return {"TRPO on CartPole-v1": rows}, figures
+
+
+def limit(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
+    """The rate of the matrix products, and the share of it that training reaches."""
+    rows, figures = [], {}
+    (square,) = contest([Spec("square", steps=4)], options.turns).values()
+    rows.append(_rate("square 2048 x 2048", square, square))
+    for task in options.tasks:
+        for lanes in options.limit_lanes:
+            steps = per_lane(options, task, lanes)
+            pairs = {"products": ("ascent", "ours"), "products_sweep": ("ascent_sweep", "sweep")}
+            if lanes == 1:
+                del pairs["products_sweep"]
+            names = [name for most, sides in pairs.items() for name in (most, *sides)]
+            found = contest([Spec(name, task, lanes, steps) for name in names], options.turns)
+            for most, sides in pairs.items():
+                for name in (most, *sides):
+                    rows.append(_rate(f"{task}, lanes {lanes}", found[name], found[most]))
+                    if name != most:
+                        share = ratio(_flops(found[name]), _flops(found[most]))
+                        figures[f"{task}, lanes {lanes}: {name} / {most}"] = share
+    return {"The machine's limit: floating-point operations of matrix products": rows}, figures
+
+
+def per_lane(options: Any, task: str, lanes: int) -> int:
+    """Environment steps of one lane: whole updates, two at least."""
+    factor = ACCELERATED if options.accelerated else 1
+    samples = WORKS[task].samples
+    return max(2, options.scaled(STEPS[task] * factor) // (lanes * samples)) * samples
+
+
+def _contenders(options: Any, task: str, lanes: int) -> Iterable[Spec]:
+    steps = per_lane(options, task, lanes)
+    for side in SIDES:
+        if side != "sweep" or lanes > 1:  # a sweep pads one lane to one per core
+            yield Spec(side, task, lanes, steps)
+    if lanes == 1 and not options.accelerated:
+        yield Spec("sb3", task, 1, options.scaled(PEER_STEPS[task]))
+
+
+def _beside(found: dict[str, Entrant], entrant: Entrant, peer: str = "rejax") -> dict[str, Any]:
+    speed = ratio(entrant.speeds, found[peer].speeds)
+    return {f"/ {peer}": speed}
+
+
+def _ratios(found: dict[str, Entrant], where: str) -> dict[str, Figure]:
+    peers = [name for name in found if name in ("rejax", "sb3")]
+    own = [name for name in found if name in ("ours", "sweep")]
+    figures = {
+        f"{where}: {name} / {peer}": ratio(found[name].speeds, found[peer].speeds)
+        for name in own
+        for peer in peers
+    }
+    compile_s = found["ours"].known["compile_s"] / found["rejax"].known["compile_s"]
+    return figures | {f"{where}: compile time, ours / rejax": once(compile_s)}
+
+
+def _flops(entrant: Entrant) -> list[float]:
+    """Of matrix products per second, by turn."""
+    if "flops" in entrant.known:
+        return entrant.flops
+    per_step = work.update_flops(entrant.spec.sizes()) / entrant.spec.sizes().samples
+    return [per_step * speed for speed in entrant.speeds]
+
+
+def _rate(where: str, entrant: Entrant, most: Entrant) -> dict[str, Any]:
+    return {
+        "shapes": where,
+        "contender": entrant.spec.contender,
+        "GFLOP/s": statistics.median(_flops(entrant)) / 1e9,
+        "share": ratio(_flops(entrant), _flops(most)),
+    }

@@ -1,0 +1,81 @@
+"""How do speed, memory and compile time grow?
+
+Points of a curve are measured one after the other, in one process per curve, and are not compared
+with a peer. Memory is that of the compiled program, from XLA's own account of it.
+"""
+
+from typing import Any
+
+from benchmarks.contest import Entrant, Figure, once, series
+from benchmarks.rows import per_lane
+from benchmarks.work import Spec
+
+LENGTHS = (100_000, 1_000_000, 10_000_000)  # total_timesteps
+OBJECTIVES = (1, 4, 16)
+
+
+def curves(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
+    """Speed and memory against lanes and environments."""
+    lanes = [
+        Spec(side, "cartpole", n, per_lane(options, "cartpole", n))
+        for side in ("ours", "sweep")
+        for n in options.curve
+    ]
+    envs = [
+        Spec("ours", "cartpole", 1, max(2 * 128 * n, 65_536), {"num_envs": n})
+        for n in options.curve
+        if n >= 4
+    ]
+    by_lanes = [e for side in ("ours", "sweep") for e in _of(lanes, side)]
+    by_envs = series(envs, 1)
+    tables = {
+        "Speed and memory against lanes (CartPole-v1)": [_point(e) for e in by_lanes],
+        "Speed and memory against num_envs (CartPole-v1, one lane)": [_point(e) for e in by_envs],
+    }
+    return tables, {}
+
+
+def memory(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
+    """Memory against the length of a training, and against what training cannot do without."""
+    rows, figures = [], {}
+    for task in options.tasks:
+        lanes = 16 if task == "cartpole" else 2
+        specs = [Spec("memory", task, lanes, steps) for steps in LENGTHS]
+        found = series(specs, 0)
+        held = [e.known["program_bytes"] for e in found]
+        for entrant, length in zip(found, LENGTHS, strict=True):
+            needed = entrant.known["needed_bytes"]
+            row = {"task": task, "lanes": lanes, "total_timesteps": length}
+            row |= {"program MB": entrant.known["program_bytes"] / 1e6, "needed MB": needed / 1e6}
+            rows.append(row | {"ratio": entrant.known["program_bytes"] / needed})
+        figures[f"{task}: memory of 100 x the steps"] = once(held[-1] / held[0])
+        figures[f"{task}: memory / needed"] = once(held[0] / found[0].known["needed_bytes"])
+    return {"Memory of a sweep's program, beside what it needs": rows}, figures
+
+
+def objectives(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
+    """Compile time against the number of objectives in one program."""
+    found = series([Spec("objectives", "cartpole", n, 2048) for n in OBJECTIVES], 0)
+    first = found[0].known["compile_s"]
+    rows = [
+        {
+            "objectives": entrant.spec.lanes,
+            "compile s": entrant.known["compile_s"],
+            "/ one objective": entrant.known["compile_s"] / first,
+        }
+        for entrant in found
+    ]
+    figures = {
+        f"compile time of {OBJECTIVES[-1]} objectives / 1": once(rows[-1]["/ one objective"])
+    }
+    return {"Compile time against objectives in one program": rows}, figures
+
+
+def _of(specs: list[Spec], side: str) -> list[Entrant]:
+    return series([spec for spec in specs if spec.contender == side], 1)
+
+
+def _point(entrant: Entrant) -> dict[str, Any]:
+    row = entrant.row()
+    del row["peak MB"], row["operations/update"]  # of the whole curve; the same at every point
+    return row | {"num_envs": entrant.spec.sizes().num_envs}
