@@ -123,8 +123,6 @@ def step(
     *begun, reward, terminated, truncated, info = of_env(
         chance.env, acting.env_state, handed, env_params
     )
-    observation, env_state = strongly_typed(tuple(begun))
-    ended = terminated | truncated
     shown = environments.observation_space(env, env_params)
     transition = Transition(
         observation=spaces.to_storage(shown, acting.observation),
@@ -139,7 +137,13 @@ def step(
         episode_return=acting.episode_return + reward,
         episode_length=acting.episode_length + 1,
     )
-    acting = Acting(
+    return moved_on(transition, *strongly_typed(tuple(begun)), carry), transition
+
+
+def moved_on(transition: Transition, observation: Any, env_state: Any, carry: Any) -> Acting:
+    """Where the environments stand after a transition, the next episode begun where one ended."""
+    ended = transition.terminated | transition.truncated
+    return Acting(
         env_state=env_state,
         observation=observation,
         reset=ended,
@@ -147,7 +151,6 @@ def step(
         episode_return=jnp.where(ended, 0.0, transition.episode_return),
         episode_length=jnp.where(ended, 0, transition.episode_length),
     )
-    return acting, transition
 
 
 def strongly_typed(tree: Any) -> Any:

@@ -96,7 +96,9 @@ class Program:
         first, hypers = hypers, adaptation.current(hypers, state.adapted)
         key, key_act, key_ascend = jax.random.split(state.key, 3)
         acting, transitions = self.collect(key_act, state, hypers)  # 1 act
-        normaliser, transitions = self.normalise(state, transitions, hypers)
+        normaliser, transitions = normalisation.normalise(
+            state.normaliser, transitions, gamma=hypers.advantage.gamma
+        )
         batch = self.judge(state, transitions, hypers)  # 2 judge
         loss = partial(self.score, hypers=hypers, coefficients=state.coefficients)  # 3 score
         learner, info = self.ascent.ascend(
@@ -131,12 +133,6 @@ class Program:
             state.acting,
             num_steps=self.config.num_steps,
         )
-
-    def normalise(
-        self, state: State, transitions: Transition, hypers: Any
-    ) -> tuple[Any, Transition]:
-        """The statistics for the next update, and the rollout as the learner sees it."""
-        return normalisation.normalise(state.normaliser, transitions, gamma=hypers.advantage.gamma)
 
     def judge(self, state: State, transitions: Transition, hypers: Any) -> Batch:
         """Values, advantages and value targets of a rollout, as samples."""

@@ -110,7 +110,9 @@ def test_the_learner_sees_discounted_returns_of_unit_variance(trained):
     @jax.jit
     def seen(state):
         _, raw = program.collect(jax.random.key(1), state, hypers)
-        normaliser, transitions = program.normalise(state, raw, hypers)
+        normaliser, transitions = normalisation.normalise(
+            state.normaliser, raw, gamma=hypers.advantage.gamma
+        )
         ended = transitions.terminated | transitions.truncated
         running = state.normaliser.reward.running
         scale = jnp.sqrt(normaliser.reward.moments.variance)
@@ -130,7 +132,7 @@ def test_the_statistics_in_use_are_those_from_before_the_rollout(trained):
     hypers = program.config.hypers()
     state = jax.jit(program.init)(jax.random.key(0), hypers)
     _, raw = jax.jit(program.collect)(jax.random.key(1), state, hypers)
-    _, transitions = program.normalise(state, raw, hypers)
+    _, transitions = normalisation.normalise(state.normaliser, raw, gamma=hypers.advantage.gamma)
     np.testing.assert_array_equal(transitions.observation, raw.observation)  # none seen yet
 
 
