@@ -1,5 +1,6 @@
 """What does a person see on the terminal? The plan before, the table after, lists of names."""
 
+from math import isnan
 from pathlib import Path
 
 import pandas as pd
@@ -41,9 +42,12 @@ def show_summary(summary: pd.DataFrame, missing: list[str], page: Path) -> None:
     for name in ["IQM", "95 % interval", "runs", *(["diverged"] if diverged else [])]:
         table.add_column(name, justify="right")
     for row in summary.to_dict("records"):
-        numbers = [f"{row['iqm']:.1f}", f"{row['low']:.1f} to {row['high']:.1f}", str(row["runs"])]
+        interval = "none" if isnan(row["low"]) else f"{row['low']:.4g} to {row['high']:.4g}"
+        score = "none" if isnan(row["iqm"]) else f"{row['iqm']:.4g}"
+        numbers = [score, interval, str(row["runs"])]
         extra = [str(row["diverged"])] if diverged else []
-        table.add_row(*(f"{row[name]}" for name in axes), *numbers, *extra)
+        values = ["" if row[name] != row[name] else f"{row[name]}" for name in axes]
+        table.add_row(*values, *numbers, *extra)
     console().print("\nevaluation return, greedy: interquartile mean over seeds")
     console().print(table)
     for line in missing:

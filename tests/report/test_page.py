@@ -1,4 +1,5 @@
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -272,3 +273,13 @@ def test_runs_of_different_versions_are_said(synthetic, tmp_path, monkeypatch):
     item = plan["items"][0]
     store.commit(item["item"], *synthetic.tables(plan, item, order, 6, 2, (), random))
     assert "different versions: jax 0.10.2 and 0.11.0" in top(path).text
+
+
+@pytest.mark.slow
+def test_a_thousand_runs_are_reported_in_twenty_seconds_and_five_megabytes(synthetic, tmp_path):
+    path = synthetic.write_results(tmp_path, seeds=42, diverged=(5, 600))
+    assert len(open_results(path).runs()) == 1008
+    started = time.process_time()
+    page = report.write(path)
+    assert time.process_time() - started < 20.0
+    assert page.stat().st_size < 5_000_000

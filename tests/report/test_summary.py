@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rl_surrogates import report, statistics
+from rl_surrogates import report, screen, statistics
 from rl_surrogates.report.answer import answer, cells, hardest_of
 from rl_surrogates.report.comparisons import complete_scores, paired_table
 from rl_surrogates.report.curves import read_lines
@@ -41,9 +41,13 @@ def test_a_diverged_run_is_counted_and_weighs_as_the_worst_of_the_sweep(founding
     assert row["iqm"] == statistics.iqm(mine)
 
 
-def test_a_setting_without_runs_has_no_figures(synthetic, tmp_path):
+def test_a_setting_without_runs_has_no_figures(synthetic, tmp_path, capsys):
     table = report.summary(results_of(synthetic, tmp_path, keep=1 / 3))
     assert table["iqm"].isna().sum() == (table["runs"] == 0).sum() == 16
+    screen.show_summary(table, ["32 of 48 planned runs are not there"], tmp_path)
+    printed = capsys.readouterr().out
+    assert printed.count("none") == 2 * 16 and "nan" not in printed
+    assert "32 of 48 planned runs are not there" in printed
 
 
 def test_a_question_of_one_setting_has_one_row(synthetic, tmp_path):
