@@ -16,6 +16,7 @@ from rl_surrogates.config.loader import find, place
 from rl_surrogates.config.problems import ConfigError, Problem, show, suggest
 from rl_surrogates.config.reader import Mark
 from rl_surrogates.config.schema import Config
+from rl_surrogates.config.sharing import Configs
 from rl_surrogates.config.space import Point, Space
 
 METRICS = (
@@ -175,10 +176,11 @@ def check(
 
     Stops after many points that are wrong: their problems are then told often enough.
     """
+    shared = Configs(space)
     configs, problems, failures = [], {}, 0
     for point, marks in points:
         try:
-            configs.append((point, Config(**space.data(point))))
+            configs.append((point, shared.at(point)))
         except ConfigError as error:
             for problem in error.problems:
                 placed = _place(problem, space, marks)

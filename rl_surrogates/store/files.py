@@ -7,6 +7,7 @@ read through one.
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -37,7 +38,9 @@ def seal_of(data: bytes) -> Seal:
 
 def canonical_json(content: Any) -> bytes:
     """The one way in which the store writes JSON: keys as they come, ASCII, a line per value."""
-    return (json.dumps(content, indent=1) + "\n").encode("ascii")
+    text = io.StringIO()  # piece by piece: a list of the pieces would be much larger than the text
+    json.dump(content, text, indent=1)
+    return f"{text.getvalue()}\n".encode("ascii")
 
 
 def compact_json(content: Any) -> bytes:
