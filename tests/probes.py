@@ -60,9 +60,11 @@ class Probe:
         truncated = ended & (jnp.asarray(params.limit) == 1)
         final = self.observe(after, params)
         observation, fresh = self.reset(key, params)
+        begun = jax.tree.map(
+            lambda new, old: jnp.where(ended, new, old), (observation, fresh), (final, after)
+        )
         return (
-            jnp.where(ended, observation, final),
-            jax.tree.map(lambda new, old: jnp.where(ended, new, old), fresh, after),
+            *begun,
             self.reward(state, action, params),
             ended & ~truncated,
             truncated,

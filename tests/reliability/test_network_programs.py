@@ -1,4 +1,4 @@
-"""Whole trainings with every kind of torso: the ratio begins at 1, and the policy moves."""
+"""Whole trainings, all torsos and observations: the ratio begins at 1, and the policy moves."""
 
 import dataclasses
 
@@ -21,6 +21,17 @@ class Picture(Probe):
         return jnp.broadcast_to(super().observe(state, params), (3, 3, 1))
 
 
+@dataclasses.dataclass(frozen=True)
+class Parts(Probe):
+    """A probe that shows its number in one of several parts, of other shapes and types."""
+
+    default_params: ProbeParams = ProbeParams(kind=MATCH, length=1)
+
+    def observe(self, state, params):
+        number = super().observe(state, params)
+        return {"blank": jnp.ones((2, 2), bool), "shown": (number, jnp.int32(state.time))}
+
+
 KINDS = {
     "cnn shared": {"torso": "cnn", "channels": [4], "hidden": [8], "shared": True},
     "cnn bfloat16": {"torso": "cnn", "channels": [4], "hidden": [8], "dtype": "bfloat16"},
@@ -28,8 +39,10 @@ KINDS = {
     "gru bfloat16": {"torso": "gru", "hidden": [8], "dtype": "bfloat16"},
     "seven layers": {"hidden": [8] * 7},
     "no layer, lecun": {"hidden": [], "initialisation": "lecun"},
+    "parts": {"hidden": [8]},
+    "parts, gru": {"torso": "gru", "hidden": [8]},
 }
-QUICK = ("cnn shared",)
+QUICK = ("cnn shared", "parts")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +56,7 @@ def test_the_ratio_begins_at_one_and_the_policy_moves(kind):
         total_timesteps=16 * 8 * 20,
         ascent={"num_epochs": 2, "num_minibatches": 2, "learning_rate": 0.02},
     )
-    program = make_program(config, env=Picture())
+    program = make_program(config, env=Parts() if kind.startswith("parts") else Picture())
     _, metrics = jax.jit(program.train)(jax.random.key(0), config.hypers())
     assert bool(metrics["finite"].all()) and metrics["approx_kl"].max() > 1e-5
     # A torso that rounds to 8 bits rounds the same way where one kernel computes both.

@@ -1,6 +1,7 @@
 """A network with a memory on the same page: sequences stay whole, and a reset ends a memory."""
 
 import dataclasses
+from functools import partial
 
 import chex
 import jax
@@ -63,6 +64,20 @@ def test_a_sample_is_a_whole_sequence_with_the_memory_that_it_began_with(program
     np.testing.assert_array_equal(batch.observation, jnp.swapaxes(transitions.observation, 0, 1))
     np.testing.assert_array_equal(batch.carry, state.acting.carry)
     assert jnp.abs(batch.carry).min() > 0
+
+
+def test_the_ends_of_episodes_inside_a_sequence_reach_the_losses(program):
+    # A rollout has no padding: `reset` is all that the losses have to know of a sequence.
+    state, _, batch, _ = judged(program)
+    assert bool(batch.reset.any()) and not bool(batch.reset.all())
+    score = jax.jit(
+        partial(program.score, hypers=program.config.hypers(), coefficients={"epsilon": 0.2})
+    )
+    seen, unseen = (
+        score(state.learner.params, batch._replace(reset=reset)).info["ratio_error"]
+        for reset in (batch.reset, jnp.zeros_like(batch.reset))
+    )
+    assert float(seen) <= 1e-5 < 1e-3 < float(unseen)
 
 
 def test_a_minibatch_is_a_number_of_whole_sequences(program, monkeypatch):
