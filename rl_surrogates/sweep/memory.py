@@ -1,24 +1,31 @@
 """How much device memory does a work item need? Estimated from shapes, before any compilation.
 
-    bytes per lane = state + COPIES transitions + metrics of a chunk + ACTIVATIONS N/M (units) 4
+    bytes per lane = state + metrics of a chunk + the larger of
+        training     COPIES transitions + ACTIVATIONS N/M (units) 4
+        evaluation   COPIES 2 episodes (environments) + FORWARD 2 episodes (units) 4
 
 A program keeps the rollout several times: as it was acted, as the batch that is judged, as the
-minibatches in the order of an epoch. The two factors were fitted to what XLA reports for compiled
-programs (`Compiled.memory_analysis`); the estimate is meant to be right within a factor of two, to
-refuse what cannot fit, and not to fill a device to its last byte.
+minibatches in the order of an epoch. An evaluation keeps the environments of all its episodes,
+greedy and sampled, before and after a step. The factors were fitted to what XLA reports for
+compiled programs (`Compiled.memory_analysis`); the estimate is meant to be right within a factor of
+two, to refuse what cannot fit, and not to fill a device to its last byte.
 """
 
 import os
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
+from rl_surrogates import rollout
 from rl_surrogates.config import Config
 from rl_surrogates.sweep.lanes import ROWS, Lanes
 from rl_surrogates.sweep.plan import Plan
+from rl_surrogates.training import Program
+from rl_surrogates.types import Acting, Array, State
 
-COPIES, ACTIVATIONS = 3, 6
+COPIES, ACTIVATIONS, FORWARD = 3, 6, 1
 METRICS = 40  # numbers recorded per update, at most
 KEY_BYTES = 8
 _KNOWN: dict[str, int] = {}  # program -> bytes per lane: a plan is shown and then checked
@@ -39,9 +46,13 @@ def lane_bytes(lanes: Lanes) -> int:
     key = jax.random.key(0)
     state = jax.eval_shape(program.init, key, hypers)
     transitions = jax.eval_shape(program.collect, key, state, hypers)[1]
+    units = 4 * sum(config.network.hidden)
     samples = config.num_envs * config.num_steps // getattr(config.ascent, "num_minibatches", 1)
-    activations = ACTIVATIONS * samples * sum(config.network.hidden) * 4
-    return _size(state) + COPIES * _size(transitions) + METRICS * ROWS * 4 + activations
+    training = COPIES * _size(transitions) + ACTIVATIONS * samples * units
+    episodes = 2 * config.evaluation.episodes
+    acting = jax.eval_shape(partial(_start, program, episodes), key, state, hypers)
+    evaluation = COPIES * _size(acting) + FORWARD * episodes * units
+    return _size(state) + METRICS * ROWS * 4 + max(training, evaluation)
 
 
 def available() -> int | None:
@@ -54,8 +65,14 @@ def available() -> int | None:
     return None
 
 
+def _start(program: Program, episodes: int, key: Array, state: State, hypers: Any) -> Acting:
+    network = program.acting_network(state.actor)
+    return rollout.start(key, program.env, program.env_params(hypers), network, episodes)
+
+
 def _samples(config: Config) -> int:
-    return config.num_envs * config.num_steps * (1 + sum(config.network.hidden))
+    samples = max(config.num_envs * config.num_steps, 2 * config.evaluation.episodes)
+    return samples * (1 + sum(config.network.hidden))
 
 
 def _size(tree: Any) -> int:

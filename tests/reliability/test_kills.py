@@ -82,7 +82,7 @@ def killed_and_resumed(zygote, whole, folder, kills, aimed, seed):
     while done < kills:
         number += 1
         root, hits = folder / f"sweep{number}", 0
-        for _ in range(chosen.randint(2, 6)):
+        for _ in range(min(chosen.randint(3, 9), kills - done)):
             if done + hits < aimed:
                 step = chosen.choice(STEPS)
                 when = chosen.choice(["before", "within", "after"])
@@ -91,7 +91,10 @@ def killed_and_resumed(zygote, whole, folder, kills, aimed, seed):
             else:
                 killed, _ = zygote.sweep(root, after=chosen.uniform(0.0, seconds))
             hits += killed
-        zygote.sweep(root)
+            if not killed:  # and so it is finished
+                break
+        if killed:
+            zygote.sweep(root)
         done += hits
         assert_same(tables(root / "tiny"), reference)
         lines = root.with_suffix(".log").read_text().split()
