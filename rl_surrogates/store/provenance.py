@@ -4,13 +4,14 @@ No clock, no command line, no host or user name. The environment is recorded by 
 looks like a secret is not recorded at all.
 """
 
+import functools
 import hashlib
 import json
 import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -80,17 +81,25 @@ def _prng() -> dict[str, Any]:
     """Three numbers and two keys that change if the generator does, and what chooses it."""
     import jax
 
-    def draw() -> tuple[jax.Array, jax.Array]:
-        key = jax.random.key(0)
-        return jax.random.uniform(key, (3,)), jax.random.key_data(jax.random.split(key, 2))
-
-    uniform, split = jax.jit(draw)()  # one compilation: it stands before every start
+    uniform, split = _draws()()
     return {
         "implementation": str(jax.random.key_impl(jax.random.key(0))),
         "jax_threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
         "uniform": uniform.tolist(),
         "split": split.tolist(),
     }
+
+
+@functools.cache
+def _draws() -> Callable:
+    """Both draws as one program: every start waits for its compilation."""
+    import jax
+
+    def draw() -> tuple[jax.Array, jax.Array]:
+        key = jax.random.key(0)
+        return jax.random.uniform(key, (3,)), jax.random.key_data(jax.random.split(key, 2))
+
+    return jax.jit(draw)
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:

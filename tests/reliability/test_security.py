@@ -107,6 +107,16 @@ def test_the_estimate_of_memory_is_linear_in_lanes_and_blind_to_the_length():
     assert estimate(num_steps=16, total_timesteps=96) > once
 
 
+def test_the_estimate_of_memory_counts_the_environments_of_an_evaluation():
+    small, large, larger = (
+        memory.item_bytes(make_plan(ask(evaluation__episodes=n))) for n in (2, 10_000, 20_000)
+    )
+    # Four lanes; an environment of CartPole holds 4 numbers of state, as many of observation, and
+    # counts: three copies of at least 32 bytes, twice, as there are greedy and sampled episodes.
+    assert larger - large > 4 * 10_000 * 2 * 3 * 32
+    assert large - small == pytest.approx(larger - large, rel=0.01)
+
+
 def test_compiled_programs_are_kept_where_no_other_user_writes(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = cache.private_folder()

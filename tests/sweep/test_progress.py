@@ -1,0 +1,40 @@
+"""How long a sweep still takes, on a clock that is set by hand."""
+
+import pytest
+
+from rl_surrogates.sweep import make_plan, progress
+from rl_surrogates.sweep.progress import ACTING, Progress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds; `clock.append(s)` sets it."""
+    seconds = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: seconds[-1])
+    return seconds
+
+
+def chunk(update, steps):
+    return {"event": "chunk", "update": update, "steps": steps, "score": None, "diverged": 0}
+
+
+def test_a_pass_more_over_the_data_takes_its_time_in_what_is_left(ask, clock):
+    # Two programs of 192 steps (2 seeds x 96), with 1 and 16 epochs: 192 x 5 and 192 x 20 of work.
+    plan = make_plan(ask({"ascent.num_epochs": [1, 16]}))
+    first, second = plan.items()
+    shown = Progress(plan, [first, second])
+    assert ACTING == 4 and shown.total == 192 * 5 + 192 * 20 == 4800
+    shown.begin(first)
+    assert shown.cells()["left"] == ""
+    shown.tell({"event": "resumed", "update": 0, "steps": 0})
+    shown.tell(chunk(1, 32))  # waited for its compilation: no pace yet
+    assert shown.cells()["left"] == "" and shown.cells()["done"] == "3%"  # 160 of 4800
+    clock.append(108.0)
+    shown.tell(chunk(6, 160))  # 800 of work in 8 s
+    assert shown.cells()["steps/s"] == "20"
+    assert shown.cells()["left"] == "0:00:38"  # 3840 at 100 a second, where equal steps say 0:00:09
+    shown.finish(first)
+    shown.begin(second)
+    shown.tell({"event": "resumed", "update": 3, "steps": 96})  # half of it was there
+    assert shown.cells()["done"] == "60%"  # 960 and 1920 of 4800
+    assert shown.cells()["left"] == "0:00:19"
