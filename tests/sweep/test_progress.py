@@ -38,3 +38,32 @@ def test_a_pass_more_over_the_data_takes_its_time_in_what_is_left(ask, clock):
     shown.tell({"event": "resumed", "update": 3, "steps": 96})  # half of it was there
     assert shown.cells()["done"] == "60%"  # 960 and 1920 of 4800
     assert shown.cells()["left"] == "0:00:19"
+
+
+def test_away_from_a_terminal_a_line_every_ten_seconds_says_where_the_sweep_stands(
+    ask, clock, capsys
+):
+    plan = make_plan(ask())
+    items = plan.items()
+    with Progress(plan, items) as shown:
+        shown.begin(items[0])
+        shown.tell(chunk(1, 32))
+        clock.append(105.0)
+        shown.tell({**chunk(2, 32), "score": 21.25, "diverged": 1})
+        assert capsys.readouterr().err == ""  # five seconds later: too soon
+        clock.append(116.0)
+        shown.tell(chunk(3, 32))
+        assert capsys.readouterr().err == (
+            "item 1 of 2: update 3 of 6, return 21.2 (IQM), 4 steps/s, 25% done, 0:01:12 left, "
+            "0 diverged\n"
+        )
+    headings = [column.header for column in shown.table().columns]
+    assert headings == [
+        "item",
+        "update",
+        "return (IQM)",
+        "steps/s",
+        "done",
+        "left",
+        "diverged",
+    ]
