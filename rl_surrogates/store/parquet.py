@@ -46,6 +46,7 @@ EVALUATIONS = {
     "return": pa.float32(),
     "length": pa.int32(),
 }
+SMALL = 1_000_000  # bytes of a part
 FIXED = {"runs": RUNS, "curves": CURVES, "evaluations": EVALUATIONS}
 
 
@@ -80,7 +81,9 @@ def from_bytes(path: Path, data: bytes, columns: Iterable[str] | None = None) ->
     """The table in the part `path`, or those of its `columns` that it has."""
     file = _open(path, data)
     present = file.schema_arrow.names
-    return file.read(columns=None if columns is None else [c for c in columns if c in present])
+    wanted = None if columns is None else [c for c in columns if c in present]
+    # Handing a small part to other threads takes longer than reading it.
+    return file.read(columns=wanted, use_threads=len(data) > SMALL)
 
 
 def columns_of(path: Path, data: bytes) -> list[str]:
@@ -90,9 +93,10 @@ def columns_of(path: Path, data: bytes) -> list[str]:
 
 def join(tables: list[pa.Table]) -> pa.Table:
     """The rows of all tables; a column that one of them lacks is null there."""
-    names = dict.fromkeys(name for table in tables for name in table.column_names)
+    schemas = list(dict.fromkeys(table.schema for table in tables))  # few, however many tables
+    names = dict.fromkeys(name for schema in schemas for name in schema.names)
     for name in names:
-        kinds = [table.schema.field(name) for table in tables if name in table.column_names]
+        kinds = [schema.field(name) for schema in schemas if name in schema.names]
         if not _agree(kinds):
             tables = [_as_text(table, name) for table in tables]
     return pa.concat_tables(tables, promote_options="permissive")

@@ -209,7 +209,8 @@ class Results:
         configs = frame.pop(CONFIG) if parts else frame["run_id"]
         if self.plan:
             frame["setting"] = configs.map(self._settings)
-            frame = frame[frame["setting"].notna() & frame["run_id"].isin(self._planned)]
+            planned = [run in self._planned for run in frame["run_id"]]
+            frame = frame[frame["setting"].notna() & np.array(planned, bool)]
             frame["setting"] = frame["setting"].astype(np.int32)
         frame = frame[self._columns(list(frame))]
         return frame.sort_values(["setting", "seed"], kind="stable", ignore_index=True)
@@ -237,10 +238,12 @@ class Results:
 
     def _table(self, table: str, columns: Iterable[str] | None, order: list[str]) -> pd.DataFrame:
         wanted = None if columns is None else list(dict.fromkeys([*order, *columns]))
-        owned = self._runs.groupby("item")["run_id"].agg(list)
+        owned: dict[str, list[str]] = {}
+        for item, run in zip(self._runs["item"], self._runs["run_id"], strict=True):
+            owned.setdefault(item, []).append(run)
         tables = []
         for item, path in self._parts(table).items():
-            if item in owned.index:
+            if item in owned:
                 rows = self._part(path, wanted)
                 tables.append(_only(rows, owned[item]))
         joined = parquet.join(tables) if tables else parquet.to_table(table, None)

@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from rl_surrogates.store import StoreError, files, manifest, open_results, parquet
@@ -55,6 +56,21 @@ def test_columns_of_different_kinds_in_different_parts_are_joined():
     joined = parquet.to_pandas(parquet.join(tables))
     assert list(joined["x"][:3]) == ["1", "2", "a"]
     assert joined["x"].isna()[3] and joined["y"][3] == 0.5
+
+
+def test_parts_with_equal_columns_are_compared_as_one(monkeypatch):
+    compared, agree = [], parquet._agree
+    monkeypatch.setattr(
+        parquet, "_agree", lambda kinds: compared.append(len(kinds)) or agree(kinds)
+    )
+    one, other = pa.table({"a": [1], "b": ["x"]}), pa.table({"a": ["1"], "c": [0.5]})
+    joined = parquet.join([one] * 40 + [other] + [one] * 40)
+    assert max(compared) == 2
+    assert joined["a"].to_pylist() == ["1"] * 81 and joined["c"].to_pylist()[39:42] == [
+        None,
+        0.5,
+        None,
+    ]
 
 
 def test_single_columns_of_the_curves_can_be_read(sweep):

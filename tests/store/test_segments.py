@@ -8,7 +8,14 @@ import shutil
 
 import pytest
 
-from rl_surrogates.store import StoreError, StoreWarning, files, listed, manifest, open_results
+from rl_surrogates.store import (
+    StoreError,
+    StoreWarning,
+    files,
+    listed,
+    manifest,
+    open_results,
+)
 
 ITEMS = 7
 ENTRY = {"sha256": "0" * 64, "bytes": 1, "table": "runs", "item": "x", "versions": {"jax": "0"}}
