@@ -9,6 +9,7 @@ Source of the gated recurrent unit: Cho et al. 2014, arXiv:1406.1078, with the r
 after the product, as in cuDNN.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -66,6 +67,17 @@ class CNN(nn.Module):
     def smallest_image(channels: tuple[int, ...]) -> int:
         """Pixels that a side needs so that every convolution has something to see."""
         return len(channels) * (KERNEL_SIZE[0] - 1) + 1
+
+    @staticmethod
+    def largest_layer(image: tuple[int, ...], channels: tuple[int, ...]) -> int:
+        """Numbers that the largest convolution holds of an image: its patches and what it gives."""
+        height, width, seen = image if len(image) == 3 else (*image, 1)
+        sizes = []
+        for given in channels:
+            height, width = height - KERNEL_SIZE[0] + 1, width - KERNEL_SIZE[1] + 1
+            sizes.append(height * width * (math.prod(KERNEL_SIZE) * seen + given))
+            seen = given
+        return max(sizes)
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:

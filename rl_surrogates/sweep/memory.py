@@ -1,12 +1,13 @@
 """How much device memory does a work item need? Estimated from shapes, before any compilation.
 
     bytes per lane = state + metrics of a chunk + the larger of
-        training     COPIES transitions + ACTIVATIONS N/M (units) 4
+        training     COPIES transitions + ACTIVATIONS N/M (units) 4 + VALUED N (convolution) 4
         evaluation   COPIES 2 episodes (environments) + FORWARD 2 episodes (units) 4
 
 A program keeps the rollout several times: as it was acted, as the batch that is judged, as the
 minibatches in the order of an epoch. An evaluation keeps the environments of all its episodes,
-greedy and sampled, before and after a step. The factors were fitted to what XLA reports for
+greedy and sampled, before and after a step. A convolution is largest where the whole rollout and
+its successors are valued. The factors were fitted to what XLA reports for
 compiled programs (`Compiled.memory_analysis`); the estimate is meant to be right within a factor of
 two, to refuse what cannot fit, and not to fill a device to its last byte.
 """
@@ -18,14 +19,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from rl_surrogates import rollout
+from rl_surrogates import rollout, spaces
 from rl_surrogates.config import Config
+from rl_surrogates.networks import CNN
 from rl_surrogates.sweep.lanes import ROWS, Lanes
 from rl_surrogates.sweep.plan import Plan
 from rl_surrogates.training import Program
 from rl_surrogates.types import Acting, Array, State
 
-COPIES, ACTIVATIONS, FORWARD = 3, 6, 1
+COPIES, ACTIVATIONS, FORWARD, VALUED = 3, 6, 1, 2
 METRICS = 40  # numbers recorded per update, at most
 KEY_BYTES = 8
 _KNOWN: dict[str, int] = {}  # program -> bytes per lane: a plan is shown and then checked
@@ -47,8 +49,10 @@ def lane_bytes(lanes: Lanes) -> int:
     state = jax.eval_shape(program.init, key, hypers)
     transitions = jax.eval_shape(program.collect, key, state, hypers)[1]
     units = 4 * sum(config.network.hidden)
-    samples = config.num_envs * config.num_steps // getattr(config.ascent, "num_minibatches", 1)
-    training = COPIES * _size(transitions) + ACTIVATIONS * samples * units
+    num_samples = config.num_envs * config.num_steps
+    samples = num_samples // getattr(config.ascent, "num_minibatches", 1)
+    valued = VALUED * num_samples * 4 * _convolution(config, transitions.observation)
+    training = COPIES * _size(transitions) + ACTIVATIONS * samples * units + valued
     episodes = 2 * config.evaluation.episodes
     acting = jax.eval_shape(partial(_start, program, episodes), key, state, hypers)
     evaluation = COPIES * _size(acting) + FORWARD * episodes * units
@@ -68,6 +72,14 @@ def available() -> int | None:
 def _start(program: Program, episodes: int, key: Array, state: State, hypers: Any) -> Acting:
     network = program.acting_network(state.actor)
     return rollout.start(key, program.env, program.env_params(hypers), network, episodes)
+
+
+def _convolution(config: Config, observation: Any) -> int:
+    """Numbers per sample of the largest convolution; 0 where there is none."""
+    if config.network.torso != "cnn":
+        return 0
+    (leaf,) = jax.tree.leaves(spaces.split_mask(observation)[0])
+    return CNN.largest_layer(leaf.shape[2:], config.network.channels)
 
 
 def _samples(config: Config) -> int:

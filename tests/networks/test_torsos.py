@@ -104,6 +104,13 @@ def test_a_cnn_correlates_flattens_and_goes_on_dense():
     np.testing.assert_allclose(torso.apply(params, sequence)[1], expected, rtol=1e-5, atol=1e-6)
 
 
+def test_the_largest_layer_is_that_of_most_patches_and_outputs():
+    # 8 x 8 places see 9 x 4 numbers and give 16; then 6 x 6 see 9 x 16 and give 2.
+    assert CNN.largest_layer((10, 10, 4), (16,)) == 64 * (36 + 16)
+    assert CNN.largest_layer((10, 10, 4), (16, 2)) == 36 * (144 + 2)
+    assert CNN.largest_layer((3, 4), (5,)) == 2 * (9 + 5)
+
+
 @pytest.mark.parametrize("dtype, places", [(jnp.float32, 1e-5), (jnp.bfloat16, 2e-2)], ids=str)
 def test_a_product_with_patches_is_the_convolution_of_flax_and_has_its_slopes(dtype, places):
     image = jax.random.normal(jax.random.key(0), (B, 4, 6, 2))

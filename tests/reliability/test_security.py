@@ -117,6 +117,16 @@ def test_the_estimate_of_memory_counts_the_environments_of_an_evaluation():
     assert large - small == pytest.approx(larger - large, rel=0.01)
 
 
+def test_the_estimate_of_memory_counts_the_patches_of_a_convolution():
+    def estimate(torso):
+        sizes = {"num_envs": 8, "num_steps": 16, "total_timesteps": 1280, "network__hidden": [8]}
+        question = ask(lanes=1, env__name="Breakout-MinAtar", network__torso=torso, **sizes)
+        return memory.item_bytes(make_plan(question))
+
+    per_sample = 2 * 4 * 64 * (9 * 4 + 16)  # V(s) and V(s'), float32, 8 x 8 places
+    assert estimate("cnn") - estimate("mlp") == pytest.approx(8 * 16 * per_sample, rel=0.1)
+
+
 def test_compiled_programs_are_kept_where_no_other_user_writes(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = cache.private_folder()
