@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,20 @@ from benchmarks import bars, determinism, end_to_end, report, rows, scaling, tab
 from benchmarks.contest import Worker, say
 
 PARTS = {
-    "ppo": rows.ppo,
+    "ppo_cartpole": partial(rows.ppo, task="cartpole"),
+    "ppo_breakout": partial(rows.ppo, task="breakout"),
     "trpo": rows.trpo,
-    "limit": rows.limit,
+    "limit_cartpole": partial(rows.limit, task="cartpole"),
+    "limit_breakout": partial(rows.limit, task="breakout"),
     "curves": scaling.curves,
-    "memory": scaling.memory,
+    "memory_cartpole": partial(scaling.memory, task="cartpole"),
+    "memory_breakout": partial(scaling.memory, task="breakout"),
     "objectives": scaling.objectives,
     "end_to_end": end_to_end.end_to_end,
-    "determinism": determinism.determinism,
+    "determinism_cartpole": partial(determinism.determinism, task="cartpole"),
+    "determinism_breakout": partial(determinism.determinism, task="breakout"),
 }
+OPTIONAL = "determinism"  # measured where it is asked for
 LANES = {  # platform -> task -> lanes
     "cpu": {"cartpole": [1, 16, 64], "breakout": [1, 16, 64]},
     "gpu": {"cartpole": [1, 64, 1024, 4096, 16384], "breakout": [1, 64, 256, 1024]},
@@ -58,10 +64,11 @@ def main(arguments: list[str] | None = None) -> int:
 def parse(arguments: list[str] | None) -> Options:
     """The command line; without `--only`, everything, unless it asks for what is already there."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="parts to measure")
-    parser.add_argument("--tasks", nargs="+", choices=LANES["cpu"], default=list(LANES["cpu"]))
+    parser.add_argument(
+        "--only", nargs="+", metavar="PART", help=f"parts, or how they begin: {', '.join(PARTS)}"
+    )
     parser.add_argument("--lanes", nargs="+", type=int, help="instead of those of the device")
-    parser.add_argument("--repetitions", type=int, help="turns of each contender; 5, or 2 if quick")
+    parser.add_argument("--repetitions", type=int, help="turns of each contender; 3, or 2 if quick")
     parser.add_argument("--quick", action="store_true", help=f"1/{QUICK} of the steps, two turns")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="the JSON file")
     parser.add_argument(
@@ -78,19 +85,27 @@ def parse(arguments: list[str] | None) -> Options:
     )
     options = parser.parse_args(arguments, Options())
     if options.only is None and not options.markdown and not options.compare:
-        options.only = [name for name in PARTS if name != "determinism"]
+        options.only = [name for name in PARTS if OPTIONAL not in name]
+    for begin in options.only or []:
+        if not chosen(begin):
+            parser.error(f"--only {begin}: no part begins so; the parts are {', '.join(PARTS)}")
     for path in (options.compare, None if options.only else options.out):
         if path and not path.exists():
             parser.error(f"{path}: there is no such file; measure first, or name it by --out")
     if options.lanes and min(options.lanes) < 1:
         parser.error(f"--lanes {min(options.lanes)}: use at least 1")
-    options.turns = options.repetitions or (2 if options.quick else 5)
+    options.turns = options.repetitions or (2 if options.quick else 3)
     return options
+
+
+def chosen(begin: str) -> list[str]:
+    """The parts whose names begin so."""
+    return [name for name in PARTS if name.startswith(begin)]
 
 
 def measure(options: Options, parts: dict[str, Any]) -> dict[str, Any]:
     """The parts that were asked for, beside those that are there; written after each of them."""
-    for name in options.only:
+    for name in dict.fromkeys(part for begin in options.only for part in chosen(begin)):
         about = surroundings()
         fit(options, about["platform"])
         start = time.perf_counter()
@@ -112,11 +127,11 @@ def fit(options: Options, platform: str) -> None:
     """Lanes and lengths for the device."""
     options.accelerated = platform != "cpu"
     known = "gpu" if options.accelerated else "cpu"
-    given = {task: options.lanes or LANES[known][task] for task in options.tasks}
+    options.lanes_of = {task: options.lanes or LANES[known][task] for task in LANES[known]}
     options.curve = options.lanes or CURVE[known]
     options.trpo_lanes = options.lanes or [1, 16]
     options.limit_lanes = options.lanes or ([1, 1024] if options.accelerated else [1, 16])
-    options.lanes_of = given
+    options.memory_lanes = {"cartpole": 16, "breakout": 2}
 
 
 def surroundings() -> dict[str, Any]:

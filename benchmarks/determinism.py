@@ -13,21 +13,18 @@ from benchmarks.work import Spec
 FLAG, RUNS = "--xla_gpu_deterministic_ops=true", 3
 
 
-def determinism(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
+def determinism(options: Any, task: str) -> tuple[dict[str, list], dict[str, Figure]]:
     """How many different results three processes give."""
-    rows, figures = [], {}
-    for task in options.tasks:
-        lanes = options.limit_lanes[-1]
-        for flags in (FLAG, ""):
-            known = [
-                digests(task, lanes, per_lane(options, task, lanes), flags) for _ in range(RUNS)
-            ]
-            different = len({one["digest"] for one in known})
-            rows.append({"task": task, "lanes": lanes, "flag": flags or "none"})
-            rows[-1] |= {"runs": RUNS, "different results": different}
-            if flags:
-                figures[f"{task}: results that differ, flag set"] = once(different - 1, "results")
-    return {"Equal to the bit in three processes": rows}, figures
+    rows, figures, lanes = [], {}, options.limit_lanes[-1]
+    steps = per_lane(options, task, lanes)
+    for flags in (FLAG, ""):
+        known = [digests(task, lanes, steps, flags) for _ in range(RUNS)]
+        different = len({one["digest"] for one in known})
+        rows.append({"task": task, "lanes": lanes, "flag": flags or "none"})
+        rows[-1] |= {"runs": RUNS, "different results": different}
+        if flags:
+            figures[f"{task}: results that differ, flag set"] = once(different - 1, "results")
+    return {f"Equal to the bit in three processes ({task})": rows}, figures
 
 
 def digests(task: str, lanes: int, steps: int, flags: str) -> dict[str, Any]:

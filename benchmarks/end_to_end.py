@@ -106,7 +106,7 @@ def sweep(folder: Path, out: str) -> float:
 def first_update(folder: Path, out: str) -> float:
     """Seconds until the checkpoint of the first update lies in the results; then it is stopped."""
     start = time.perf_counter()
-    command = [*_command(folder, out), "execution.checkpoint_every=1"]
+    command = _command(folder, out, "execution.checkpoint_every=1")
     process = subprocess.Popen(command, env=_environment(folder), stdout=sys.stderr)
     try:
         while not list((folder / out).glob("*/checkpoints/*.ckpt")):
@@ -142,9 +142,9 @@ def _timed(worker: Worker, spec: Spec) -> tuple[Entrant, float]:
     return entrant, worker.startup_s + time.perf_counter() - start
 
 
-def _command(folder: Path, out: str) -> list[str]:
+def _command(folder: Path, out: str, *overrides: str) -> list[str]:
     command = [sys.executable, "-m", "rl_surrogates", "sweep", str(folder / "question.yaml")]
-    return [*command, "--out", str(folder / out)]
+    return [*command, *overrides, "--out", str(folder / out)]
 
 
 def _environment(folder: Path) -> dict[str, str]:

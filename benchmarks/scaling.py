@@ -16,41 +16,41 @@ OBJECTIVES = (1, 4, 16)
 
 def curves(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
     """Speed and memory against lanes and environments."""
-    lanes = [
-        Spec(side, "cartpole", n, per_lane(options, "cartpole", n))
-        for side in ("ours", "sweep")
-        for n in options.curve
-    ]
+    lanes = [Spec("ours", "cartpole", n, per_lane(options, "cartpole", n)) for n in options.curve]
     envs = [
-        Spec("ours", "cartpole", 1, max(2 * 128 * n, 65_536), {"num_envs": n})
+        Spec("ours", "cartpole", 1, max(128 * n, options.scaled(65_536)), {"num_envs": n})
         for n in options.curve
-        if n >= 4
+        if n >= 4  # that many minibatches
     ]
-    by_lanes = [e for side in ("ours", "sweep") for e in _of(lanes, side)]
-    by_envs = series(envs, 1)
     tables = {
-        "Speed and memory against lanes (CartPole-v1)": [_point(e) for e in by_lanes],
-        "Speed and memory against num_envs (CartPole-v1, one lane)": [_point(e) for e in by_envs],
+        "Speed and memory against lanes (CartPole-v1)": lanes,
+        "Speed and memory against num_envs (CartPole-v1, one lane)": envs,
     }
-    return tables, {}
+    return {title: [_point(e) for e in series(specs, 1)] for title, specs in tables.items()}, {}
 
 
-def memory(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
+def memory(options: Any, task: str) -> tuple[dict[str, list], dict[str, Figure]]:
     """Memory against the length of a training, and against what training cannot do without."""
-    rows, figures = [], {}
-    for task in options.tasks:
-        lanes = 16 if task == "cartpole" else 2
-        specs = [Spec("memory", task, lanes, steps) for steps in LENGTHS]
-        found = series(specs, 0)
-        held = [e.known["program_bytes"] for e in found]
-        for entrant, length in zip(found, LENGTHS, strict=True):
-            needed = entrant.known["needed_bytes"]
-            row = {"task": task, "lanes": lanes, "total_timesteps": length}
-            row |= {"program MB": entrant.known["program_bytes"] / 1e6, "needed MB": needed / 1e6}
-            rows.append(row | {"ratio": entrant.known["program_bytes"] / needed})
-        figures[f"{task}: memory of 100 x the steps"] = once(held[-1] / held[0])
-        figures[f"{task}: memory / needed"] = once(held[0] / found[0].known["needed_bytes"])
-    return {"Memory of a sweep's program, beside what it needs": rows}, figures
+    lanes = options.memory_lanes[task]
+    found = series([Spec("memory", task, lanes, steps) for steps in LENGTHS], 0)
+    held = [e.known["program_bytes"] for e in found]
+    needed = found[0].known["needed_bytes"]
+    rows = [
+        {
+            "task": task,
+            "lanes": lanes,
+            "total_timesteps": length,
+            "program MB": size / 1e6,
+            "needed MB": needed / 1e6,
+            "ratio": size / needed,
+        }
+        for size, length in zip(held, LENGTHS, strict=True)
+    ]
+    figures = {
+        f"{task}: memory of 100 x the steps": once(held[-1] / held[0]),
+        f"{task}: memory / needed": once(held[0] / needed),
+    }
+    return {f"Memory of a sweep's program, beside what it needs ({task})": rows}, figures
 
 
 def objectives(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
@@ -69,10 +69,6 @@ def objectives(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
         f"compile time of {OBJECTIVES[-1]} objectives / 1": once(rows[-1]["/ one objective"])
     }
     return {"Compile time against objectives in one program": rows}, figures
-
-
-def _of(specs: list[Spec], side: str) -> list[Entrant]:
-    return series([spec for spec in specs if spec.contender == side], 1)
 
 
 def _point(entrant: Entrant) -> dict[str, Any]:
