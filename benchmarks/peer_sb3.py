@@ -1,19 +1,23 @@
 """Stable-Baselines3 as a contender: PPO, and TRPO from sb3-contrib, with torch on the CPU.
 
-One learner; every run goes on where the last one stopped. It compiles nothing, and environments and
-networks are built before the clock starts. CartPole is gymnasium's, stepped in Python. There is no
-MinAtar in gymnasium: Breakout is gymnax's, all environments in one compiled step per call, which is
-the fastest that can be handed to it.
+One learner; every run goes on where the last one stopped. It compiles nothing. Before the clock
+starts, environments and networks are built, and torch is given the number of threads, one or one a
+core, with which networks this small are faster. CartPole is gymnasium's, stepped in Python.
+There is no MinAtar in gymnasium: Breakout is gymnax's, all environments in one compiled step per
+call, which is the fastest that can be handed to it.
 
 sb3-contrib's TRPO starts its conjugate gradients from noise and tests KL(new || old); here every
 update also measures the policy on its whole batch and bootstraps time limits in one more pass.
 """
 
+import time
+from functools import partial
 from typing import Any
 
 import gymnax
 import jax
 import numpy as np
+import torch
 from gymnasium import spaces
 from sb3_contrib import TRPO
 from stable_baselines3 import PPO
@@ -152,5 +156,17 @@ def _networks(spec: Spec) -> dict[str, Any]:
 
 
 def _ready(spec: Spec, learner: Any) -> Ready:
-    steps = spec.updates() * spec.sizes().samples
-    return Ready(lambda: learner.learn(steps, reset_num_timesteps=False), steps)
+    rollout = spec.sizes().samples
+    seconds = {n: _seconds(learner, rollout, n) for n in (torch.get_num_threads(), 1)}
+    threads = min(seconds, key=seconds.get)
+    torch.set_num_threads(threads)
+    steps = spec.updates() * rollout
+    run = partial(learner.learn, steps, reset_num_timesteps=False)
+    return Ready(run, steps, facts={"threads": threads})
+
+
+def _seconds(learner: Any, steps: int, threads: int) -> float:
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    learner.learn(steps, reset_num_timesteps=False)
+    return time.perf_counter() - start
