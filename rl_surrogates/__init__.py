@@ -5,7 +5,7 @@ Read `training.py` first: one update on a page. The catalogue of answers is `obj
     config    load_config  Config  load_question
     training  make_train  make_program  make_network
     sweeps    run_sweep  open_results
-    acting    save_policy  load_policy
+    acting    save_policy  load_policy  render
     formulas  objectives  divergences  advantages  value_losses  distributions  solvers
     reading   statistics  diagnostics  adaptation  evaluation
 
@@ -25,6 +25,7 @@ _HOME = {
     "make_network": "assembly",
     "save_policy": "store.policies",
     "load_policy": "store.policies",
+    "render": "rendering",
     "run_sweep": "sweep",
     "open_results": "store",
 }

@@ -18,7 +18,11 @@ def make_environment(config: Config, env: Any = None) -> tuple[Environment, Any]
     Raises:
       ValueError: an environment or a parameter of it that there is not, or that cannot be used so.
     """
-    env = environments.make(config.env.name) if env is None else environments.resolve(env)
+    if env is None:
+        env = environments.make(config.env.name, **config.env.kwargs)
+    elif config.env.kwargs:
+        raise ValueError("env.kwargs: only an environment by name is made with any; write {}")
+    env = environments.resolve(env)
     env = environments.wrap(
         env,
         max_steps=config.env.max_steps,

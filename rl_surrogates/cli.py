@@ -1,5 +1,4 @@
-"""The program `rl-surrogates`: run, sweep, resume, plan, report,
-export, list.
+"""The program `rl-surrogates`: run, sweep, resume, plan, report, export, render, list.
 
 Exit status: 0 done, 2 bad input, 3 finished but some runs diverged or were given up, 130 and 143
 after SIGINT and SIGTERM. What was done before an interruption is kept, and the same command, or
@@ -165,6 +164,39 @@ class Export:
 
 
 @dataclasses.dataclass(frozen=True)
+class Render:
+    """Draw one episode of a policy as a GIF; needs the extra `render`."""
+
+    policy: tyro.conf.Positional[Path]
+    """A file that `save_policy` or `export --policy` wrote."""
+    gif: tyro.conf.Positional[Path]
+    """The file to write."""
+    seed: int = 0
+    """Decides where the episode begins."""
+    steps: int = 200
+    """Frames at most."""
+    sampled: bool = False
+    """Draw actions from the policy; they are the most probable ones otherwise."""
+
+    def __call__(self) -> int:
+        """Plays and draws."""
+        import jax
+
+        from rl_surrogates import rendering
+        from rl_surrogates.store import StoreError, policies
+
+        how = {"greedy": not self.sampled, "max_steps": self.steps}
+        try:
+            policy = policies.load_policy(self.policy)
+            paid = rendering.render(policy, self.gif, jax.random.key(self.seed), **how)
+        except (StoreError, ValueError, OSError) as error:
+            print(error, file=sys.stderr)
+            return BAD_INPUT
+        print(f"{self.gif}: return {paid:g}")
+        return DONE
+
+
+@dataclasses.dataclass(frozen=True)
 class List:
     """List what a config may name."""
 
@@ -183,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     signal.signal(signal.SIGTERM, _terminate)
     commands = {"run": Run, "sweep": Sweep, "resume": Resume, "plan": Plan, "report": Report}
-    commands |= {"export": Export, "list": List}
+    commands |= {"export": Export, "render": Render, "list": List}
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             commands,

@@ -8,20 +8,21 @@ from pydantic.fields import FieldInfo
 from rl_surrogates.config import schema, views, wording
 from rl_surrogates.config.problems import suggest
 
-PARAMS = "env.params"
+PARAMS, KWARGS = "env.params", "env.kwargs"  # mappings whose keys the environment knows
 COEFFICIENTS = f"{views.OBJECTIVE}."
 
 
 def complaint(path: str) -> str | None:
     """Why `path` can be no axis; None where it can. Coefficients are left to the objective."""
-    if path in _leaves() and path != PARAMS:
+    section, _, key = path.rpartition(".")
+    if path in _leaves() and path not in (PARAMS, KWARGS):
         return None
-    if path.startswith(f"{PARAMS}.") and path.removeprefix(f"{PARAMS}.").isidentifier():
+    if section in (PARAMS, KWARGS) and key.isidentifier():
         return None
     if path.startswith(COEFFICIENTS) and path != COEFFICIENTS:
         return None
     within = [leaf for leaf in _leaves() if leaf.startswith(f"{path}.")]
-    if within or path == PARAMS:
+    if within or path in (PARAMS, KWARGS):
         return f"a section has no values; name one of its fields{suggest('', within, 'fields')}"
     return f"unknown key{wording.nearest_path(path, schema.Fields)}"
 

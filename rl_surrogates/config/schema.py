@@ -80,6 +80,7 @@ class Env(Section):
 
     name: Annotated[str, AfterValidator(_environment)] = "CartPole-v1"
     params: Annotated[dict[Identifier, Number], views.TRACED] = {}  # the keys are static
+    kwargs: dict[Identifier, bool | int | Number | str] = {}  # with which it is made, as {size: 20}
     # What stands around it: null is nothing. A limit can only shorten the environment's own.
     max_steps: Count | None = None  # of an episode, then it is truncated
     frame_stack: Annotated[int, Field(ge=1, le=64)] = 1  # observations shown side by side

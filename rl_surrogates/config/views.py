@@ -42,7 +42,7 @@ def hypers(config: BaseModel) -> Any:
 
 
 def static(config: BaseModel) -> dict[str, Any]:
-    """A plain nested dict; of `env.params` only the keys, of the objective nothing.
+    """A plain nested dict; of traced `env.params` only the keys, of the objective nothing.
 
     Of a traced number that may be left out: whether it is there.
     """
@@ -52,7 +52,9 @@ def static(config: BaseModel) -> dict[str, Any]:
         if is_optional(field):
             values[name] = value is not None
         elif isinstance(value, dict):
-            values[name] = sorted(value)
+            values[name] = (
+                sorted(value) if TRACED in field.metadata else dict(sorted(value.items()))
+            )
         elif isinstance(value, BaseModel) and name != OBJECTIVE:
             values[name] = static(value)
         elif TRACED not in field.metadata and name != OBJECTIVE:

@@ -12,6 +12,7 @@ versions did neither, so figures measured with them are not comparable.
 import dataclasses
 import difflib
 import inspect
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from rl_surrogates.environments.names import (
     known,
     names,
 )
+from rl_surrogates.environments.pictures import check_drawable, save_gif
 from rl_surrogates.environments.translate import action_space, observation_space
 from rl_surrogates.environments.wrappers import Sticky, StickyParams, wrap
 from rl_surrogates.spaces import Discrete
@@ -37,6 +39,7 @@ __all__ = [
     "ENVIRONMENT_NAMES",
     "Chance",
     "action_space",
+    "check_drawable",
     "describe",
     "draw",
     "known",
@@ -45,6 +48,7 @@ __all__ = [
     "names",
     "observation_space",
     "resolve",
+    "save_gif",
     "step",
     "with_params",
     "wrap",
@@ -53,18 +57,19 @@ __all__ = [
 MAX_EPISODE_STEPS = 10_000  # where neither the environment nor its parameters know a limit
 
 
-def make(name: str) -> Environment:
-    """The environment of that name.
+def make(name: str, **kwargs: Any) -> Environment:
+    """The environment of that name, made with these arguments of its constructor.
 
     Raises:
-      ValueError: no such name (the nearest ones are given), or no data where it reads some.
+      ValueError: no such name (the nearest ones are given), arguments that it cannot be made with,
+        or no data where it reads some.
     """
     bare = name.removeprefix(PREFIX)
     if bare in ENVIRONMENT_NAMES:
-        return resolve(_from_gymnax(bare))
+        return resolve(_from_gymnax(bare, kwargs))
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            return resolve(entry.load()())
+            return resolve(_made(name, entry.load(), kwargs))
     near = difflib.get_close_matches(name, names(), n=3)
     raise ValueError(
         f"env.name: {name!r} is not an environment; nearest: {', '.join(near) or 'none'}"
@@ -156,14 +161,30 @@ def _as_int(number: Any) -> Any:
     return number.astype("int32") if hasattr(number, "astype") else int(number)
 
 
-def _from_gymnax(name: str) -> Any:
+def _made(name: str, constructor: Callable, kwargs: dict[str, Any]) -> Any:
+    if not kwargs:
+        return constructor()
+    there = inspect.signature(constructor).parameters
+    for key in set(kwargs) - set(there):
+        raise ValueError(f"env.kwargs.{key}: {name} is made with {', '.join(there) or 'nothing'}")
+    try:
+        env = constructor(**kwargs)
+        jax.eval_shape(env.reset, jax.random.key(0), getattr(env, "default_params", None))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"env.kwargs: {name} cannot be made with {kwargs}: {reason}") from error
+    return env
+
+
+def _from_gymnax(name: str, kwargs: dict[str, Any]) -> Any:
     # gymnax imports what it draws with, which takes longer than the rest of it; nothing is drawn.
     with deferred("matplotlib", "matplotlib.pyplot", "matplotlib.colors", "seaborn"):
         import gymnax
 
     if name == "MNISTBandit-bsuite":
         _check_mnist()
-    return gymnax.make(name)[0]
+    env = gymnax.make(name)[0]
+    return _made(name, type(env), kwargs) if kwargs else env
 
 
 def _check_mnist() -> None:

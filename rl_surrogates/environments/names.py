@@ -47,6 +47,25 @@ BINARY = (
     "DeepSea-bsuite",
 )
 
+# Those of which gymnax's visualizer has a picture.
+DRAWN = (
+    "CartPole-v1",
+    "Pendulum-v1",
+    "Acrobot-v1",
+    "MountainCar-v0",
+    "MountainCarContinuous-v0",
+    "Asterix-MinAtar",
+    "Breakout-MinAtar",
+    "Freeway-MinAtar",
+    "Seaquest-MinAtar",
+    "SpaceInvaders-MinAtar",
+    "Catch-bsuite",
+    "FourRooms-misc",
+    "MetaMaze-misc",
+    "PointRobot-misc",
+    "Pong-misc",
+)
+
 
 def names() -> tuple[str, ...]:
     """Every name that `environments.make` accepts: gymnax's, then the installed entry points."""

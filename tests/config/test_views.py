@@ -124,6 +124,7 @@ def test_static_is_plain_data_without_the_objective():
     assert static["env"] == {
         "name": "CartPole-v1",
         "params": ["a", "b"],
+        "kwargs": {},
         "max_steps": None,
         "frame_stack": 1,
         "sticky": False,

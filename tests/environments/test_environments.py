@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from rl_surrogates import environments
+from rl_surrogates.assembly import make_environment
+from rl_surrogates.config import Config
 from rl_surrogates.spaces import Box, Discrete, MultiDiscrete
 from tests.probes import Probe
 
@@ -179,3 +181,32 @@ def test_where_nobody_knows_a_limit_there_is_one_all_the_same():
         default_params = None
 
     assert environments.max_episode_steps(Endless(), None) == environments.MAX_EPISODE_STEPS
+
+
+def test_an_environment_may_be_made_with_arguments():
+    sea = environments.make("DeepSea-bsuite", size=20)
+    assert sea.size == 20 and sea.default_params.max_steps_in_episode == 20
+    assert environments.observation_space(sea, sea.default_params).shape == (20, 20)
+
+
+@pytest.mark.parametrize(
+    "kwargs, said",
+    [
+        ({"siez": 20}, r"env\.kwargs\.siez: DeepSea-bsuite is made with size, action_mapping_key"),
+        ({"size": "deep"}, r"env\.kwargs: DeepSea-bsuite cannot be made with \{'size': 'deep'\}"),
+        ({"size": 0}, r"env\.kwargs: DeepSea-bsuite cannot be made with \{'size': 0\}"),
+    ],
+)
+def test_arguments_that_an_environment_cannot_be_made_with_are_refused(kwargs, said):
+    with pytest.raises(ValueError, match=said):
+        environments.make("DeepSea-bsuite", **kwargs)
+
+
+def test_arguments_of_an_environment_are_static_and_only_for_those_by_name():
+    config = Config(env={"name": "DeepSea-bsuite", "kwargs": {"size": 20, "flag": True}})
+    assert config.static()["env"]["kwargs"] == {"flag": True, "size": 20}
+    assert config.flat()["env.kwargs.size"] == 20 and "kwargs" not in str(Config().flat())
+    assert Config.from_flat(config.flat()).env == config.env
+    assert make_environment(Config(env={"kwargs": {}}), Probe())[0] == Probe()
+    with pytest.raises(ValueError, match=r"env\.kwargs: only an environment by name"):
+        make_environment(config, Probe())

@@ -5,6 +5,7 @@ import pytest
 
 from rl_surrogates import environments, make_program
 from rl_surrogates.config import Config
+from rl_surrogates.sweep import run_sweep
 
 MNIST = "MNISTBandit-bsuite"  # reads images that are not there
 TRAINABLE = [name for name in environments.ENVIRONMENT_NAMES if name != MNIST]
@@ -42,6 +43,27 @@ def test_two_updates_are_finite_and_begin_with_a_ratio_of_one(name):
     _, metrics = jax.jit(made.train)(jax.random.key(0), made.config.hypers())
     assert bool(metrics["finite"].all())
     assert float(metrics["first_ratio_error"].max()) <= 1e-5
+
+
+@pytest.mark.slow
+def test_a_file_that_differs_in_the_name_only_trains_them_all(tmp_path):
+    file = tmp_path / "every.yaml"
+    file.write_text(
+        f"""\
+name: every
+parameters:
+  env.name: {{values: [{", ".join(TRAINABLE)}]}}
+  network.hidden: {{value: [8]}}
+  num_envs: {{value: 4}}
+  num_steps: {{value: 16}}
+  total_timesteps: {{value: 256}}
+  evaluation.episodes: {{value: 2}}
+seeds: {{count: 2}}
+"""
+    )
+    runs = run_sweep(file, out=tmp_path).runs()
+    assert set(runs["env.name"]) == set(TRAINABLE) and len(runs) == 2 * len(TRAINABLE)
+    assert set(runs["status"]) == {"done"}
 
 
 def test_images_that_are_not_there_are_not_fetched(monkeypatch):

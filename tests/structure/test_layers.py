@@ -19,7 +19,7 @@ LAYERS = [  # lowest first; a module imports its own row or a lower one
     {"networks", "environments", "distributions"},
     {"rollout", "loop", "ascent", "diagnostics", "adaptation", "normalisation"},
     {"config"},
-    {"assembly", "training", "inspection", "evaluation", "policy"},
+    {"assembly", "training", "inspection", "evaluation", "policy", "rendering"},
     {"store", "statistics"},
     {"sweep"},
     {"report"},
@@ -30,6 +30,7 @@ NO_MODULE = {"__version__"}  # names of the package itself
 CONFIG_READERS = {"config", "assembly", "training", "policy", "sweep", "store", "cli", "screen"}
 HOMES = {
     "gymnax": {"environments"},
+    "gymnasium": {"environments"},
     "optax": {"ascent"},
     "flax": {"networks"},
     "pydantic": {"config"},
