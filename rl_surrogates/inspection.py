@@ -11,21 +11,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rl_surrogates import diagnostics
+from rl_surrogates import diagnostics, rollout
+from rl_surrogates.ascent import proximal
 from rl_surrogates.diagnostics import Policy, Shadow, Surrogate
 from rl_surrogates.objectives import OBJECTIVES, Objective
-from rl_surrogates.types import Array, Batch, Distribution, Info, Params, State
+from rl_surrogates.types import Array, Batch, Distribution, Info, Learner, Params, State
 
 
-def of_update(program: Any, state: State, params: Params, batch: Batch) -> Info:
-    """How far an update has moved the policy from `state` to `params`, on its whole batch."""
+def of_update(program: Any, state: State, learner: Learner, batch: Batch) -> Info:
+    """How far an update has moved the policy from `state` to `learner`, on its whole batch.
+
+    The objective is what the next step would climb: around the proximal policy of `learner`.
+    """
     settings = program.config.diagnostics
-    batch = time_first(program, batch)
+    batch = time_first(program, batch._replace(proximal=proximal.kept(learner)))
     return diagnostics.measure(
         policy_at(program, batch),
         surrogate_at(program, batch, program.objective, state.coefficients),
         state.learner.params,
-        params,
+        learner.params,
         batch._replace(advantage=program.advantage(batch)),
         full=settings.level == "full",
         shadows=shadows_at(program, batch, settings.shadow),
@@ -107,7 +111,4 @@ def surrogate_at(
 
 def time_first(program: Any, batch: Batch) -> Batch:
     """`[B, T, ...]` -> `[T, B, ...]` where the network is recurrent; samples stay as they are."""
-    if not program.network.recurrent:
-        return batch
-    swapped = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), batch._replace(carry=()))
-    return swapped._replace(carry=batch.carry)
+    return rollout.as_sequences(batch) if program.network.recurrent else batch

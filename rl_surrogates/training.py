@@ -104,7 +104,7 @@ class Program:
         learner, info = self.ascent.ascend(
             key_ascend, loss, state.learner, batch, hypers.ascent
         )  # 4 ascend
-        info = {**inspection.of_update(self, state, learner.params, batch), **info}
+        info = {**inspection.of_update(self, state, learner, batch), **info}
         coefficients, adapted = self.adapt(state, learner, info, first)  # 5 adapt
         return (
             State(key, acting, learner, coefficients, adapted, normaliser),

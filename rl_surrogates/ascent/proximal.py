@@ -36,6 +36,12 @@ def averaged(learner: Learner) -> Learner:
     return learner._replace(opt_state=state)
 
 
+def kept(learner: Learner) -> Params | None:
+    """The average, where one is kept."""
+    state = learner.opt_state
+    return state.params if isinstance(state, Averaged) else None
+
+
 def averaging(step: Callable, decay: Scalar) -> Callable:
     """The same step, which shows the average to the loss and then draws it after the parameters.
 

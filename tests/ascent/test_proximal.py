@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_surrogates import make_program
+from rl_surrogates import inspection, make_program
 from rl_surrogates.ascent.proximal import averaged, averaging
 from rl_surrogates.config import Config, ConfigError
 from rl_surrogates.types import Batch, Learner
@@ -56,22 +56,37 @@ def config(decay, **fields):
 
 
 @pytest.fixture(scope="module")
-def judged():
-    """`judged(shift)`: policy gradients with none, and with a proximal policy of other logits."""
+def scene():
+    """A program, its hypers, a state, and the batch of its next update."""
     program = make_program(config(0.5), env=Probe())
     hypers = program.config.hypers()
 
     @jax.jit
-    def losses(shift):
+    def begin():
         state = program.init(jax.random.key(0), hypers)
         _, transitions = program.collect(jax.random.key(1), state, hypers)
-        batch = program.judge(state, transitions, hypers)
+        return state, program.judge(state, transitions, hypers)
+
+    return program, hypers, *begin()
+
+
+def shifted(params, shift):
+    """The same policy with other logits."""
+    head = {**params["policy"]["head"], "bias": jnp.array([shift, -shift])}
+    return {**params, "policy": {**params["policy"], "head": head}}
+
+
+@pytest.fixture(scope="module")
+def judged(scene):
+    """`judged(shift)`: policy gradients with none, and with a proximal policy of other logits."""
+    program, hypers, state, batch = scene
+
+    @jax.jit
+    def losses(shift):
         params = state.learner.params
-        head = {**params["policy"]["head"], "bias": jnp.array([shift, -shift])}
-        shifted = {**params, "policy": {**params["policy"], "head": head}}
         return [
             jax.grad(lambda p, b=one: score(program, hypers, state, p, b))(params)["policy"]
-            for one in (batch, batch._replace(proximal=shifted))
+            for one in (batch, batch._replace(proximal=shifted(params, shift)))
         ]
 
     return losses
@@ -92,6 +107,19 @@ def test_the_policy_that_acted_as_the_proximal_one_is_the_default(judged):
 
 def test_the_objective_is_clipped_around_the_proximal_policy(judged):
     assert largest_difference(judged(0.5)) > 1e-3
+
+
+def test_an_update_is_measured_around_the_average_that_is_kept(scene):
+    program, _, state, batch = scene
+    far = state.learner._replace(params=shifted(state.learner.params, 2.0))
+
+    @jax.jit
+    def share_at_rest(learner):
+        return inspection.of_update(program, state, learner, batch)["zero_gradient_share"]
+
+    # From the policy that acted every favoured sample is beyond the clip; from itself none is.
+    assert float(share_at_rest(far._replace(opt_state=()))) > 0.2
+    assert float(share_at_rest(averaged(far._replace(opt_state=())))) == 0.0
 
 
 def test_a_recurrent_policy_has_a_proximal_one_as_well():
