@@ -3,7 +3,7 @@
 A rule takes the number and what the last update measured, and returns the number of the *next*
 update; inside one update it never moves. Some rules follow the KL that the update produced, the
 others only count updates. `RULES` maps the name that a config uses to a rule; what it moves is a
-coefficient of the objective, the entropy bonus or the learning rate.
+coefficient of the objective, the entropy bonus, the learning rate or the bound of a trust region.
 """
 
 from collections.abc import Callable, Mapping

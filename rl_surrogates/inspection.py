@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from rl_surrogates import diagnostics, rollout
 from rl_surrogates.ascent import proximal

@@ -21,7 +21,12 @@ from rl_surrogates.ascent.trust_region import (
     trust_region,
 )
 from rl_surrogates.diagnostics import policy_shift
-from rl_surrogates.distributions import Categorical, DiagonalGaussian
+from rl_surrogates.distributions import (
+    Categorical,
+    DiagonalGaussian,
+    MultiCategorical,
+    TanhGaussian,
+)
 from rl_surrogates.objectives import OBJECTIVES, choice, find
 from rl_surrogates.types import Score
 
@@ -30,8 +35,8 @@ STATIC = {"cg_iterations": 10, "critic_epochs": 2, "critic_minibatches": 2, "fis
 HYPERS = {"max_kl": 0.01, "damping": 0.1, "backtrack": 0.5, "critic_learning_rate": 1e-2}
 REPORTED = (
     "accepted kl_before kl_after backtracks surrogate_improvement predicted_improvement "
-    "cg_residual policy_loss value_loss entropy approx_kl clip_fraction first_ratio_error "
-    "grad_norm learning_rate finite"
+    "cg_residual curvature positive_curvature policy_loss value_loss entropy approx_kl "
+    "clip_fraction first_ratio_error grad_norm learning_rate finite"
 ).split()
 
 
@@ -119,9 +124,10 @@ def step_of_trpo(seed, advantage_scale, numbers, coefficients):
     return params, batch, learner, info
 
 
-LANES = {  # scale of the advantages, max_kl, coefficients
+LANES = {  # scale of the advantages, max_kl, coefficients, and a backtrack of its own
     "accepts": (1.0, 0.01, chosen("importance_sampled")),
     "backtracks": (1.0, 0.1, chosen("kl_penalty", beta=30.0)),
+    "backtracks_faster": (1.0, 0.1, chosen("kl_penalty", beta=30.0), 0.1),
     "always_falls": (1.0, 0.01, chosen("kl_penalty", beta=1e6)),
     "nothing_to_gain": (0.0, 0.01, chosen("importance_sampled")),
     "not_a_number": (np.nan, 0.01, chosen("importance_sampled")),
@@ -130,8 +136,9 @@ LANES = {  # scale of the advantages, max_kl, coefficients
 
 
 def arguments(lane):
-    scale, max_kl, coefficients = LANES[lane]
-    numbers = jax.tree.map(jnp.float32, {**HYPERS, "max_kl": max_kl})
+    scale, max_kl, coefficients, *own = LANES[lane]
+    backtrack = own[0] if own else HYPERS["backtrack"]
+    numbers = jax.tree.map(jnp.float32, {**HYPERS, "max_kl": max_kl, "backtrack": backtrack})
     return 3, jnp.float32(scale), numbers, coefficients
 
 
@@ -153,7 +160,7 @@ def test_everything_is_reported_as_a_scalar(lanes):
 @pytest.mark.parametrize("lane", ["accepts", "backtracks"])
 def test_an_accepted_step_keeps_both_promises_when_computed_again(lanes, lane):
     before, batch, learner, info = lanes[lane]
-    _, max_kl, coefficients = LANES[lane]
+    _, max_kl, coefficients = LANES[lane][:3]
     assert bool(info["accepted"])
     loss = jax.jit(partial(score, objective=MERGED))
     old = loss(before, batch, coefficients=coefficients)
@@ -168,6 +175,16 @@ def test_an_accepted_step_keeps_both_promises_when_computed_again(lanes, lane):
 def test_one_lane_backtracks_while_another_accepts_at_once(lanes):
     assert int(lanes["accepts"][3]["backtracks"]) == 0
     assert 0 < int(lanes["backtracks"][3]["backtracks"]) < 6
+
+
+def test_each_lane_shortens_its_step_by_its_own_factor(lanes):
+    slow, fast = (lanes[name][3] for name in ("backtracks", "backtracks_faster"))
+    assert 0 < int(fast["backtracks"]) < int(slow["backtracks"])
+    full = [
+        info["predicted_improvement"] / factor ** int(info["backtracks"])
+        for info, factor in ((slow, HYPERS["backtrack"]), (fast, 0.1))
+    ]
+    assert_allclose(*full, rtol=1e-4)
 
 
 @pytest.mark.parametrize("lane", ["always_falls", "nothing_to_gain", "not_a_number", "infinite"])
@@ -273,6 +290,10 @@ def policies():
         "categorical": lambda p: Categorical(network(p, batch.observation)),
         "masked": lambda p: Categorical(network(p, batch.observation), mask),
         "gaussian": gaussian,
+        "tanh_gaussian": lambda p: TanhGaussian(*gaussian(p)),
+        "multi_categorical": lambda p: MultiCategorical(
+            (network(p, batch.observation), network(p, 2.0 * batch.observation)[:, 1:])
+        ),
     }
 
 

@@ -57,7 +57,7 @@ class LinearAnneal(Section):
     """Multiplies a coefficient by 1 - update / num_updates."""
 
     name: Literal["linear_anneal"] = "linear_anneal"
-    coefficient: str  # dotted path, such as objective.epsilon, or ent_coef
+    coefficient: str  # dotted path, such as objective.epsilon; or ent_coef, ascent.max_kl
 
 
 ADAPTATIONS = (  # the first is taken where none is named

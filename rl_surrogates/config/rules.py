@@ -17,7 +17,7 @@ from rl_surrogates.config.problems import Problem, suggest
 INT32_MAX = 2**31 - 1
 ADAPTED_BESIDE = {  # what an adaptation may move that is no coefficient of the objective
     "adaptive_learning_rate": ("ascent.learning_rate",),
-    "linear_anneal": ("ent_coef",),
+    "linear_anneal": ("ent_coef", "ascent.max_kl"),
 }
 WEIGHING = ("vmpo", "reps")  # ascents that hand the objective weights as its advantages
 LEARNING_RATES = (adaptation.SLOWEST, adaptation.FASTEST)
@@ -146,6 +146,15 @@ def learning_rate_can_adapt(config: Any) -> Problem | None:
     return _problem("ascent.learning_rate", message, "adaptation.name", "ascent.name")
 
 
+def max_kl_can_be_annealed(config: Any) -> Problem | None:
+    """A bound falls where there is one."""
+    path = getattr(config.adaptation, "coefficient", None)
+    if path != "ascent.max_kl" or hasattr(config.ascent, "max_kl"):
+        return None
+    message = f"ascent {config.ascent.name} has no max_kl; use trust_region or natural_gradient"
+    return _problem("adaptation.coefficient", message, "ascent.name", "objective.name")
+
+
 def horizon_holds_an_update(config: Any) -> Problem | None:
     """A proportional controller moves by at most 20 % an update."""
     horizon, batch = getattr(config.adaptation, "horizon", None), config.num_envs * config.num_steps
@@ -211,6 +220,7 @@ RULES: tuple[Callable[[Any], Problem | None], ...] = (
     updates_can_be_counted,
     adapted_coefficient_exists,
     learning_rate_can_adapt,
+    max_kl_can_be_annealed,
     horizon_holds_an_update,
     average_is_asked_for,
     weights_are_not_standardised,

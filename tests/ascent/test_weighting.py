@@ -129,6 +129,25 @@ def test_equal_advantages_are_no_reason_to_break(ascent):
     chex.assert_tree_all_finite((after, info))
 
 
+@pytest.mark.parametrize("ascent", [vmpo, reps])
+def test_each_lane_equals_its_solo_run_beside_one_that_is_not_a_number(ascent):
+    made = ascent(num_epochs=2, num_minibatches=2, anneal=True, num_updates=2)
+    scales = jnp.array([1.0, 0.0, 100.0, jnp.nan])
+    epsilons = jnp.array([0.1, 0.1, 0.5, 0.1])
+
+    def run(scale, epsilon):
+        learner = made.init({"w": jnp.float32(1.0)})
+        weighed = batch()._replace(advantage=scale * ADVANTAGE)
+        numbers = hypers(epsilon_eta=epsilon)
+        return made.ascend(jax.random.key(0), likelihood, learner, weighed, numbers)
+
+    lanes, solo = jax.jit(jax.vmap(run))(scales, epsilons), jax.jit(run)
+    for i in range(4):
+        lane = jax.tree.map(lambda leaf, i=i: leaf[i], lanes)
+        chex.assert_trees_all_close(lane, solo(scales[i], epsilons[i]), rtol=1e-5, atol=1e-6)
+    assert lanes[1]["finite"].tolist() == [True, True, True, False]
+
+
 @pytest.mark.parametrize("name", ["vmpo", "reps"])
 def test_weights_may_not_be_standardised(name):
     with pytest.raises(ConfigError, match=f"advantage.standardise: .* weights of {name}; write"):

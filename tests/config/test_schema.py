@@ -229,6 +229,25 @@ def test_a_learning_rate_is_moved_by_one_rule_and_within_its_range():
     assert Config(adaptation=adaptation, ascent={"anneal": "none"})
 
 
+def test_a_bound_is_annealed_where_there_is_one():
+    adaptation = {"name": "linear_anneal", "coefficient": "ascent.max_kl"}
+    assert Config(ascent={"name": "trust_region"}, adaptation=adaptation)
+    assert Config(ascent={"name": "natural_gradient"}, adaptation=adaptation)
+    (line,) = complaints(adaptation=adaptation)
+    assert line == (
+        "adaptation.coefficient: ascent minibatch has no max_kl; "
+        "use trust_region or natural_gradient"
+    )
+    (line,) = complaints(
+        ascent={"name": "trust_region"},
+        objective={"name": "kl_penalty"},
+        adaptation={**adaptation, "name": "adaptive_kl", "target": 0.01},
+    )
+    assert line.startswith(
+        "adaptation.coefficient: 'ascent.max_kl' is no coefficient of kl_penalty"
+    )
+
+
 def test_the_step_of_mdpo_needs_an_objective_that_has_one():
     adaptation = {"name": "mdpo_inverse_step"}
     assert Config(objective={"name": "mdpo"}, adaptation=adaptation)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rl_surrogates import report
-from rl_surrogates.config import Config, ConfigError
+from rl_surrogates.config import Config, ConfigError, load_config
 from rl_surrogates.sweep import make_plan, run_sweep
 
 NAMES = ["minibatch", "trust_region", "natural_gradient"]
@@ -47,6 +47,22 @@ def test_an_ascent_keeps_no_key_of_another(ask):
 def test_a_key_that_no_chosen_ascent_has_is_refused(ask, axes):
     with pytest.raises(ConfigError, match="max_kl"):
         ask(axes, **(TRUST_REGION if "ascent.name" in axes else {})).settings()
+
+
+TRPO = (
+    "{name: trust_region, max_kl: 0.01, cg_iterations: 10, damping: 0.1, backtrack: 0.8, "
+    "max_backtracks: 10, critic_epochs: 10, critic_learning_rate: 1.0e-3}"
+)
+NPG = "{name: natural_gradient, max_kl: 0.01, damping: 0.1}"
+
+
+@pytest.mark.parametrize("line", [TRPO, NPG])
+def test_one_line_of_yaml_makes_an_ascent_whose_numbers_are_traced(line, tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(f"ascent: {line}\n", "utf-8")
+    traced = set(load_config(path).hypers().ascent._fields)
+    assert traced - {"backtrack"} == {"max_kl", "damping", "critic_learning_rate"}
+    assert ("backtrack" in traced) == (line == TRPO)
 
 
 def test_swept_numbers_of_a_trust_region_do_not_change_its_program():
