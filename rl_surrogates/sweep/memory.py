@@ -2,14 +2,14 @@
 
     bytes per lane = state + metrics of a chunk + the larger of
         training     COPIES transitions + ACTIVATIONS N/M (units) 4 + VALUED N (convolution) 4
-        evaluation   COPIES 2 episodes (environments) + FORWARD 2 episodes (units) 4
+        evaluation   COPIES 2 episodes (environments) + FORWARD 2 episodes (units + convolution) 4
 
 A program keeps the rollout several times: as it was acted, as the batch that is judged, as the
 minibatches in the order of an epoch. An evaluation keeps the environments of all its episodes,
 greedy and sampled, before and after a step. A convolution is largest where the whole rollout and
-its successors are valued. The factors were fitted to what XLA reports for
-compiled programs (`Compiled.memory_analysis`); the estimate is meant to be right within a factor of
-two, to refuse what cannot fit, and not to fill a device to its last byte.
+its successors are valued. The factors were fitted to what XLA reports for compiled programs
+(`Compiled.memory_analysis`); the estimate is meant to be right within a factor of two, to refuse
+what cannot fit, and not to fill a device to its last byte.
 """
 
 import os
@@ -51,11 +51,12 @@ def lane_bytes(lanes: Lanes) -> int:
     units = 4 * sum(config.network.hidden)
     num_samples = config.num_envs * config.num_steps
     samples = num_samples // getattr(config.ascent, "num_minibatches", 1)
-    valued = VALUED * num_samples * 4 * _convolution(config, transitions.observation)
-    training = COPIES * _size(transitions) + ACTIVATIONS * samples * units + valued
+    convolution = 4 * _convolution(config, transitions.observation)
+    training = COPIES * _size(transitions) + ACTIVATIONS * samples * units
+    training += VALUED * num_samples * convolution
     episodes = 2 * config.evaluation.episodes
     acting = jax.eval_shape(partial(_start, program, episodes), key, state, hypers)
-    evaluation = COPIES * _size(acting) + FORWARD * episodes * units
+    evaluation = COPIES * _size(acting) + FORWARD * episodes * (units + convolution)
     return _size(state) + METRICS * ROWS * 4 + max(training, evaluation)
 
 
