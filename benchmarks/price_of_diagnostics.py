@@ -1,11 +1,10 @@
 """What do the diagnostics of an update cost, beside a training that measures none of them?
 
 PPO-clip on CartPole-v1: 4 environments x 128 steps, 4 epochs x 4 minibatches, networks of two
-64-wide tanh layers, `jit(vmap(train))`. The levels take turns, so that a change in the machine's
-load meets all of them; a ratio is that of one turn. Processor time is the figure to trust on a
-machine that others use too.
+64-wide tanh layers, `jit(vmap(train))`. A level and none of it (patched out: no config can
+ask for that) take turns, so that a change in the machine's load meets both; a ratio is that of one
+pair. Processor time is the figure to trust on a machine that others use too.
 
-    none          nothing of `inspection.of_update`: patched out, no config can ask for this
     basic         the default
     full          diagnostics: {level: full}
     minibatch     diagnostics: {per: minibatch}
@@ -59,22 +58,23 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=16)
     parser.add_argument("--steps", type=int, default=50_000, help="environment steps per lane")
     parser.add_argument("--pairs", type=int, default=15, help="turns that are taken")
-    parser.add_argument("--levels", nargs="+", default=list(LEVELS), choices=list(LEVELS))
+    parser.add_argument("--levels", nargs="+", default=list(LEVELS)[1:], choices=list(LEVELS)[1:])
     given = parser.parse_args()
     keys, hypers = jax.random.split(jax.random.key(0), given.lanes), rls.Config().hypers()
-    levels = dict.fromkeys(["none", *given.levels])  # beside which the others are measured
-    programs = {level: compiled(level, keys, given.steps) for level in levels}
-    for run in programs.values():
+    none = compiled("none", keys, given.steps)
+    jax.block_until_ready(none(keys, hypers))
+    for level in given.levels:
+        run = compiled(level, keys, given.steps)
         jax.block_until_ready(run(keys, hypers))
-    turns = [
-        {level: seconds(run, keys, hypers) for level, run in programs.items()}
-        for _ in range(given.pairs)
-    ]
-    for level in programs:
+        pairs = [
+            (seconds(none, keys, hypers), seconds(run, keys, hypers)) for _ in range(given.pairs)
+        ]
         for i, clock in enumerate(("processor", "wall")):
-            ratio = sorted(turn[level][i] / turn["none"][i] for turn in turns)
+            ratio = sorted(mine[i] / without[i] for without, mine in pairs)
             middle = statistics.median(ratio)
-            print(f"{level:10} {clock:9} {middle:.3f} ({ratio[0]:.2f} to {ratio[-1]:.2f})")
+            print(
+                f"{level:10} {clock:9} {middle:.3f} ({ratio[0]:.2f} to {ratio[-1]:.2f})", flush=True
+            )
 
 
 if __name__ == "__main__":

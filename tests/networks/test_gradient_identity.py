@@ -9,17 +9,14 @@ from rl_surrogates import assembly, diagnostics
 from rl_surrogates.config import Config
 from rl_surrogates.objectives import OBJECTIVES
 
-NAMES = ("policy_gradient", "importance_sampled", "ppo_clip", "awr")  # the last: not first order
+NAMES = ("policy_gradient", "importance_sampled", "awr")  # the last: not of first order
 KINDS = {  # environment, network
-    "mlp": ("CartPole-v1", {}),
     "relu, shared": ("CartPole-v1", {"activation": "relu", "shared": True}),
-    "bfloat16": ("CartPole-v1", {"dtype": "bfloat16"}),
     "cnn": ("Breakout-MinAtar", {"torso": "cnn", "channels": [4]}),
     "gru": ("CartPole-v1", {"torso": "gru"}),
     "gaussian": ("Pendulum-v1", {"head": "gaussian", "scale": "state_dependent"}),
-    "tanh_gaussian": ("Pendulum-v1", {"head": "tanh_gaussian"}),
 }
-TIME, ENVS = 5, 4
+TIME, ENVS = 4, 4
 
 
 def gradients(kind, dtype):
@@ -60,7 +57,11 @@ def found(request):
     """Kind -> gradients, all from one program; what may differ, relative to the largest slope."""
     with jax.enable_x64(request.param == "float64"):
         dtype = jnp.dtype(request.param)
-        slopes = jax.jit(lambda: {kind: gradients(kind, dtype) for kind in KINDS})()
+        every = jax.jit(
+            lambda: {kind: gradients(kind, dtype) for kind in KINDS},
+            compiler_options={"xla_backend_optimization_level": 0},  # it runs once
+        )
+        slopes = every()
         return jax.tree.map(np.asarray, slopes), {"float32": 1e-6, "float64": 1e-12}[request.param]
 
 
@@ -70,5 +71,5 @@ def test_the_first_step_of_a_first_order_objective_is_that_of_the_policy_gradien
     reference, *others = slopes[kind].astype(np.float64)
     largest = np.abs(reference).max()
     assert largest > 1e-3
-    far = [np.abs(other - reference).max() / largest for other in others]
-    assert max(far[:2]) < limit and far[2] > 0.01, dict(zip(NAMES[1:], far, strict=True))
+    ratio, awr = (np.abs(other - reference).max() / largest for other in others)
+    assert ratio < limit and awr > 0.01, (ratio, awr)
