@@ -1,4 +1,4 @@
-"""The program `rl-surrogates`: run, sweep, resume, plan, report, export, render, list.
+"""The program `rl-surrogates`: run, sweep, resume, plan, status, report, export, render, list.
 
 Exit status: 0 done, 2 bad input, 3 finished but some runs diverged or were given up, 130 and 143
 after SIGINT and SIGTERM. What was done before an interruption is kept, and the same command, or
@@ -35,8 +35,9 @@ class Sweep:
     """Question files, and values to use instead of theirs."""
     out: str = "results"
     """The folder that holds one folder per question."""
-    executor: Literal["local", "inline"] = "local"
-    """Who trains: a worker process that may die without ending the sweep, or this process."""
+    executor: str | None = None
+    """Who trains: local (a worker process that may die without ending the sweep), inline (this
+    process), ray or slurm; by default what the file says, or else local."""
     yes: bool = False
     """Run however many runs it comes to."""
     strict: bool = False
@@ -59,8 +60,9 @@ class Run:
     """How many seeds, from 0."""
     out: str = "results"
     """The folder that holds one folder per run file."""
-    executor: Literal["local", "inline"] = "local"
-    """Who trains: a worker process that may die without ending the sweep, or this process."""
+    executor: str | None = None
+    """Who trains: local (a worker process that may die without ending the sweep), inline (this
+    process), ray or slurm; by default what the file says, or else local."""
     strict: bool = False
     """Refuse to continue results that other package versions began."""
     yes: bool = False
@@ -79,8 +81,9 @@ class Resume:
 
     folder: tyro.conf.Positional[Path]
     """The folder of one question, such as results/why_the_ratio."""
-    executor: Literal["local", "inline"] = "local"
-    """Who trains: a worker process that may die without ending the sweep, or this process."""
+    executor: str | None = None
+    """Who trains: local (a worker process that may die without ending the sweep), inline (this
+    process), ray or slurm; by default what the file says, or else local."""
     strict: bool = False
     """Refuse to continue results that other package versions began."""
 
@@ -130,6 +133,25 @@ class Report:
     def __call__(self) -> int:
         """Reads what is there, even where a sweep is not finished."""
         return show_results(self.folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """Show how a sweep stands, from any machine that sees its folder, while it runs or after."""
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of one question, such as results/why_the_ratio."""
+
+    def __call__(self) -> int:
+        """Reads the folder; writes and locks nothing."""
+        from rl_surrogates import screen, store, sweep
+
+        try:
+            screen.show_status(sweep.status_of(self.folder))
+        except store.StoreError as error:
+            print(error, file=sys.stderr)
+            return BAD_INPUT
+        return DONE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,7 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     signal.signal(signal.SIGTERM, _terminate)
     commands = {"run": Run, "sweep": Sweep, "resume": Resume, "plan": Plan, "report": Report}
-    commands |= {"export": Export, "render": Render, "list": List}
+    commands |= {"status": Status, "export": Export, "render": Render, "list": List}
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             commands,
@@ -248,24 +270,27 @@ def answer(
     from rl_surrogates import sweep
 
     status = DONE
-    with sweep.early_worker(how.executor) as executor:  # imports what follows, but beside it
+    names = [how.executor or sweep.chosen_executor(each, "local") for each in questions]
+    for name in names:
+        sweep.check_executor(name)
+    with sweep.early_worker(names[0]) as early:  # imports what follows, but beside it
         from rl_surrogates import screen, store
 
         try:
             for question in questions:
                 sweep.check_size(question, how.yes)
                 store.check_writable(out, question.name)
-            for question in questions:
+            for question, name in zip(questions, names, strict=True):
                 results = sweep.run_sweep(
                     question,
                     out=out,
                     overrides=overrides,
                     allow_large=how.yes,
                     strict=how.strict,
-                    executor=executor,
+                    executor=early or name,
                     on_plan=screen.show_plan,
                 )
-                executor = how.executor  # the early one is closed
+                early = None  # it is closed
                 status = max(status, show_results(results.path))
         except store.StoreError as error:
             print(error, file=sys.stderr)

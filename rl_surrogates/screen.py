@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from rl_surrogates import environments, objectives
-from rl_surrogates.sweep import Plan, item_bytes
+from rl_surrogates.sweep import Plan, Status, item_bytes
+from rl_surrogates.sweep.progress import clock
+from rl_surrogates.sweep.status import speed
 
 NUMBERS = ("iqm", "low", "high", "runs", "diverged")
 
@@ -53,6 +55,28 @@ def show_summary(summary: pd.DataFrame, missing: list[str], page: Path) -> None:
     for line in missing:
         console().print(line, style="yellow")
     console().print(f"\n{page}")
+
+
+def show_status(status: Status) -> None:
+    """Counts of work items, who runs which, the speed of all together and the time left."""
+    left = status.seconds_left
+    console().print(
+        f"[bold]{status.name}[/bold]: {status.done} of {status.items} work items done, "
+        f"{len(status.running)} running, {status.waiting} waiting, {status.failed} failed, "
+        f"{len(status.lost)} lost\n"
+        f"{status.done_steps:,} of {status.total_steps:,} environment steps, "
+        f"{status.steps_per_second:,.0f} steps/s"
+        + (f", {clock(left)} left" if left is not None else "")
+    )
+    if not status.running and not status.lost:
+        return
+    table = Table("item", "where", "update", "steps/s", "heard of", box=None, pad_edge=False)
+    for lease in [*status.running, *status.lost]:
+        where = f"{lease.host}, process {lease.pid}"
+        update = f"{lease.report.get('update', 0):,} of {lease.report.get('of', 0):,}"
+        cells = [f"{speed(lease):,.0f}", f"{status.age(lease):.0f} s ago"]
+        table.add_row(lease.item, where, update, *cells, style="red" * (lease in status.lost))
+    console().print(table)
 
 
 def show_list(what: str) -> None:

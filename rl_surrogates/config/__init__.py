@@ -6,6 +6,7 @@ before anything is compiled.
 """
 
 from rl_surrogates.config.assemble import load_question, make_question, question_of_run
+from rl_surrogates.config.execution import Execution
 from rl_surrogates.config.loader import load_config
 from rl_surrogates.config.problems import ConfigError, Problem
 from rl_surrogates.config.question import Question, Setting, question_of_plan
@@ -15,6 +16,7 @@ __all__ = [
     "CUSTOM",
     "Config",
     "ConfigError",
+    "Execution",
     "Problem",
     "Question",
     "Setting",

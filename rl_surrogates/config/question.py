@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, PlainValidator, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from rl_surrogates.config.execution import Execution
 from rl_surrogates.config.fields import INT32_MAX, Count, Section, error_at
 from rl_surrogates.config.loader import find, place
 from rl_surrogates.config.problems import ConfigError, Problem, show, suggest
@@ -49,12 +50,6 @@ def check_name(name: str) -> str:
     return name
 
 
-def _lanes(value: Any) -> Any:
-    if value == "auto" or (type(value) is int and 1 <= value <= INT32_MAX):
-        return value
-    raise ValueError(f"expected auto or a whole number >= 1, got {show(value)}")
-
-
 def _metric(name: str) -> str:
     if name not in METRICS:
         raise ValueError(f"unknown metric {show(name)}{suggest(name, METRICS)}")
@@ -79,14 +74,6 @@ class Seeds(Section):
         if self.start + self.count > INT32_MAX:
             raise error_at("count", f"the last seed is beyond {INT32_MAX}, got {self.count} seeds")
         return self
-
-
-class Execution(Section):
-    """How the runs are carried out; no result depends on it but by the width of the lanes."""
-
-    lanes: Annotated[Literal["auto"] | int, PlainValidator(_lanes)] = "auto"
-    checkpoint_every: Count = 50  # updates
-    save_policies: bool = False  # the last one of every run, a few ten kB each for small networks
 
 
 class Setting(NamedTuple):

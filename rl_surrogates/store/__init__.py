@@ -18,8 +18,8 @@ from rl_surrogates.store.files import (
 from rl_surrogates.store.leases import Lease, Leases
 from rl_surrogates.store.lock import locked
 from rl_surrogates.store.parts import Parts, config_digest, write_parts
-from rl_surrogates.store.provenance import collect_provenance
-from rl_surrogates.store.reading import Results, open_results, read_plan
+from rl_surrogates.store.provenance import collect_provenance, own_versions
+from rl_surrogates.store.reading import Results, open_results, read_plan, stored_runs
 from rl_surrogates.store.writing import (
     CHECKPOINTS,
     Store,
@@ -48,8 +48,10 @@ __all__ = [
     "make_folder",
     "mixed",
     "open_results",
+    "own_versions",
     "read_plan",
     "results_folder",
+    "stored_runs",
     "write_atomically",
     "write_if_changed",
     "write_parts",

@@ -68,7 +68,7 @@ class Leases:
         self.made = False
 
     def claim(self, item: str, **report: Any) -> Lease | None:
-        """Takes the item; None where another holder works on it.
+        """Takes the item, with what was last reported of it; None where another works on it.
 
         Raises:
           StoreError: the lease cannot be written.
@@ -77,6 +77,7 @@ class Leases:
         if newest and not self.expired(newest):
             return None
         generation = newest.generation + 1 if newest else 0
+        report = {**(newest.report if newest else {}), **report}
         token = secrets.token_hex(8)
         mine = Lease(item, generation, self.host, self.pid, token, self.clock(), report=report)
         if not self.made:
@@ -94,11 +95,13 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Lets others take the item at once."""
-        self._replace(lease._replace(released=True))
+        if self.holds(lease):
+            self._replace(lease._replace(released=True))
 
     def holds(self, lease: Lease) -> bool:
-        """Whether nobody has taken the item over."""
-        return not os.path.lexists(self._path(lease.item, lease.generation + 1))
+        """Whether nobody has taken the item over, or finished with it."""
+        mine, next_one = (self._path(lease.item, lease.generation + n) for n in (0, 1))
+        return os.path.lexists(mine) and not os.path.lexists(next_one)
 
     def expired(self, lease: Lease) -> bool:
         """Whether the item may be taken over."""

@@ -59,6 +59,12 @@ def versions_of(provenance: Mapping[str, Any]) -> dict[str, str]:
     return {**decisive, "prng": hashlib.sha256(text.encode()).hexdigest()[:8]}
 
 
+@functools.cache
+def own_versions() -> dict[str, str]:
+    """`versions_of` this process."""
+    return versions_of({"versions": {p: _version(p) for p in PACKAGES}, "prng": _prng()})
+
+
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -13,6 +13,8 @@ from typing import Any
 
 from rl_surrogates.store import files, manifest, parquet, provenance
 from rl_surrogates.store.files import StoreError
+from rl_surrogates.store.leases import Leases
+from rl_surrogates.store.leftovers import remove_strays
 from rl_surrogates.store.listed import Listed
 from rl_surrogates.store.parts import Parts, config_digest, statuses, write_parts
 
@@ -59,9 +61,7 @@ class Store:
         files.remove_leftovers(path)
         files.remove_leftovers(path / PARTS)
         store._recover()
-        for stray in (path / CHECKPOINTS).glob("*"):
-            if f"{CHECKPOINTS}/{stray.name}" not in store.listed:
-                files.remove(stray)
+        remove_strays(store.listed, path)
         if store.damaged:
             lines = "; ".join(store.damaged)
             warnings.warn(f"not all earlier results are sound, their runs are run again: {lines}",
@@ -70,6 +70,12 @@ class Store:
             store._write(PROVENANCE, files.canonical_json(made_by))
         store._write(PLAN, files.canonical_json(plan))
         return store
+
+    def tidy(self) -> None:
+        """Removes what workers left of a sweep that is over."""
+        leases = Leases(self.path)
+        leases.forget([lease.item for lease in leases.all() if leases.expired(lease)])
+        remove_strays(self.listed, self.path)
 
     def finished_runs(self) -> set[str]:
         """Runs of the plan that need not be run again: those that are done, or known to diverge.

@@ -10,12 +10,16 @@ import importlib
 _HOME = {
     "Interrupted": "signals",
     "Plan": "plan",
+    "Status": "status",
+    "check_executor": "executors",
     "check_memory": "engine",
     "check_size": "engine",
+    "chosen_executor": "executors",
     "early_worker": "executors",
     "item_bytes": "memory",
     "make_plan": "plan",
     "run_sweep": "engine",
+    "status_of": "status",
     "use_every_core": "lanes",
 }
 

@@ -2,7 +2,8 @@
 its last checkpoint, and each finished one is stored at once.
 
 One process owns the results folder: it plans, holds the lock and writes the manifest. Training is
-an executor's, who writes checkpoints and parts that count once they are listed here.
+an executor's, on this machine or on others, whose workers write checkpoints and parts that count
+once they are listed here.
 """
 
 import contextlib
@@ -12,20 +13,27 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-
 from rl_surrogates import store
 from rl_surrogates.config import ConfigError, Problem, Question, load_question
 from rl_surrogates.store import Parts
 from rl_surrogates.sweep import cache, memory, outcome
-from rl_surrogates.sweep.executors import EXECUTORS
+from rl_surrogates.sweep.executors import (
+    ENDINGS,
+    EXECUTORS,
+    Executor,
+    check_executor,
+    chosen_executor,
+    local_devices,
+)
+from rl_surrogates.sweep.held import Held
 from rl_surrogates.sweep.job import make_job
-from rl_surrogates.sweep.lanes import Lanes, use_every_core
+from rl_surrogates.sweep.lanes import Lanes
 from rl_surrogates.sweep.plan import Plan, WorkItem, ceil_div, cut, make_plan
 from rl_surrogates.sweep.progress import Progress
 from rl_surrogates.sweep.signals import Heard, Interrupted, listening
 
-ATTEMPTS = 3  # workers that may die on a work item before it is given up
+# How often a work item may end so before it is given up. A lost worker says nothing of its item.
+ATTEMPTS = {"failed": 3, "out_of_memory": 3, "died": 3, "lost": 10}
 MAX_RUNS = 100_000  # more than this is refused unless it was meant
 
 
@@ -36,7 +44,7 @@ def run_sweep(
     overrides: Sequence[str] = (),
     allow_large: bool = False,
     strict: bool = False,
-    executor: str | Any = "inline",
+    executor: str | Executor | None = None,
     on_plan: Callable[[Plan], None] = lambda plan: None,
 ) -> store.Results:
     """Trains every run of a question that is not already stored, and opens the results.
@@ -47,8 +55,8 @@ def run_sweep(
       overrides: `dotted.path=value`, as on the command line; only with a file.
       allow_large: whether more than `MAX_RUNS` runs, or more memory than there is, are meant.
       strict: refuse to continue results that other versions of the packages began.
-      executor: who trains: `inline`, this process, or `local`, a worker that may die (as on the
-        command line); or what `early_worker` gave, which is closed at the end.
+      executor: who trains, one of `executors.EXECUTORS`; by default what the question says, or else
+        `inline`, this process. Or what `early_worker` gave, which is closed at the end.
       on_plan: told the plan before anything is compiled or written.
 
     Raises:
@@ -56,22 +64,24 @@ def run_sweep(
       StoreError: a place that cannot be written, or where another process writes; damaged results.
       Interrupted: SIGINT or SIGTERM came; what was done until then is kept.
     """
-    if isinstance(executor, str) and executor not in EXECUTORS:
-        raise ValueError(f"executor: {executor!r} is unknown; take one of {', '.join(EXECUTORS)}")
     cache.keep_compilations()
     if not isinstance(question, Question):
         question = load_question(question, overrides)
+    executor = executor or chosen_executor(question, "inline")
+    if isinstance(executor, str):
+        check_executor(executor)
     check_size(question, allow_large)
     store.check_writable(out, question.name)
-    devices = use_every_core()
     if isinstance(executor, str):
-        executor = EXECUTORS[executor](devices)
-    executor.devices = devices
+        executor = EXECUTORS[executor](question.execution)
+    else:
+        executor.devices = local_devices(question.execution)
     with contextlib.closing(executor) as hand:
-        plan = make_plan(question, devices)
+        plan = make_plan(question, hand.devices)
         check_programs(plan)
         on_plan(plan)
-        check_memory(plan, allow_large)
+        if not hand.leased:  # what the devices of workers elsewhere hold is not known here
+            check_memory(plan, allow_large)
         folder = store.results_folder(out, question.name)
         store.make_folder(folder)
         with store.locked(folder) as lock:
@@ -79,7 +89,7 @@ def run_sweep(
             made_by = store.collect_provenance(overrides)
             opened = store.Store.open(out, question.name, plan.as_json(), made_by)
             store.check_versions(opened, strict=strict)
-            items = missing_items(plan, opened)
+            items = missing_items(plan, opened, hand.devices)
             with listening(hand.stop) as heard, Progress(plan, items) as progress:
                 Sweep(plan, opened, hand, progress).run(items, heard)
     if heard.signum:
@@ -87,13 +97,12 @@ def run_sweep(
     return store.open_results(opened.path)
 
 
-def missing_items(plan: Plan, opened: store.Store) -> list[WorkItem]:
+def missing_items(plan: Plan, opened: store.Store, devices: int) -> list[WorkItem]:
     """The work items that are still to be run; checkpoints of no such item are dropped.
 
     Lanes that are spread over another number of devices are another program, with other last bits:
     what was begun on another number starts again.
     """
-    devices = jax.local_device_count()
     begun = [entry for entry in opened.begun() if entry["devices"] == devices]
     items = plan.items(opened.finished_runs(), begun)
     stale = set(opened.listed.begun()) - {item.item for item in items}
@@ -104,57 +113,100 @@ def missing_items(plan: Plan, opened: store.Store) -> list[WorkItem]:
 class Sweep:
     """A question while it is run: hands out work items, and lists what comes back."""
 
-    def __init__(self, plan: Plan, opened: store.Store, executor: Any, progress: Progress) -> None:
+    def __init__(
+        self, plan: Plan, opened: store.Store, executor: Executor, progress: Progress
+    ) -> None:
         """`opened` is the results folder, `executor` who trains."""
         self.plan, self.opened, self.executor, self.progress = plan, opened, executor, progress
-        self.attempts: Counter[str] = Counter()  # item -> workers that died or failed on it
+        self.attempts: Counter[tuple[str, str]] = Counter()  # item and how it ended -> how often
         self.fits: dict[int, int] = {}  # program -> widest item that memory allows
-        self.devices = jax.local_device_count()
+        self.waiting: deque[WorkItem] = deque()
+        self.running: dict[str, WorkItem] = {}
+        self.leases = store.Leases(opened.path)
+        self.held: dict[str, Held] = {}  # what is held on behalf of a worker of this machine
 
     def run(self, items: list[WorkItem], heard: Heard) -> None:
         """Trains the items in order; those of one program share its compilation.
 
         Raises:
           StoreError: the results folder cannot be written.
+          ConfigError: a worker that can do no job of this sweep.
         """
-        waiting = deque(items)
-        while waiting and not heard.signum:
-            item = waiting.popleft()
-            if item.width > self.fits.get(item.program, item.width):
-                waiting.extendleft(reversed(self._narrower(item)))
-                continue
-            event = self._follow(item)
-            if event["event"] == "finished":
-                written = Parts(event["entries"], event["status"])
-                self.opened.enlist(item.item, written)
-                self.progress.finish(item)
-            elif event["event"] == "out_of_memory" and self._halve(item):
-                waiting.appendleft(item)
-            elif event["event"] == "unwritable":
-                raise store.StoreError(event["message"])
-            elif event["event"] != "stopped" and not heard.signum:
-                self._try_again(item, event, waiting)
+        self.waiting.extend(items)
+        try:
+            while True:
+                while self.waiting and len(self.running) < self.executor.slots and not heard.signum:
+                    self._submit(self.waiting.popleft())
+                if not self.running:
+                    break
+                name, event = self.executor.next()
+                self._note(name, event)
+                if event["event"] in ENDINGS:
+                    self._end(self.running.pop(name), event, heard)
+        finally:
+            for held in self.held.values():
+                held.leave()
+        if not self.waiting:
+            self.opened.tidy()
 
-    def _follow(self, item: WorkItem) -> dict[str, Any]:
-        """Has `item` trained, lists its checkpoints; returns the event that ends it."""
+    def _submit(self, item: WorkItem) -> None:
+        if item.width > self.fits.get(item.program, item.width):
+            self.waiting.extendleft(reversed(self._narrower(item)))
+            return
+        if not self.executor.leased:
+            self._hold(item)
+        self.running[item.item] = item
         self.progress.begin(item)
-        event = {"event": "stopped"}
-        for event in self.executor.run(make_job(self.plan, item, self.opened)):
-            self.progress.tell(event)
-            if event["event"] == "checkpoint":
-                self.opened.enlist_checkpoint(item.item, event["path"], event["entry"])
-            elif event["event"] == "resumed" and event["dropped"]:
-                self.opened.drop_checkpoints(event["dropped"])
-                warnings.warn(
-                    f"{'; '.join(event['damaged'])}; going on from update {event['update']}",
-                    store.StoreWarning,
-                    stacklevel=2,
-                )
-        return event
+        self.executor.submit(make_job(self.plan, item, self.opened))
+
+    def _hold(self, item: WorkItem) -> None:
+        """Takes the lease of an item on behalf of a worker of this machine."""
+        if not (lease := self.leases.claim(item.item)):
+            other = self.leases.find(item.item)
+            raise store.StoreError(
+                f"{self.opened.path}: process {other.pid} on host {other.host!r} still trains work "
+                f"item {item.item} there, for a sweep that was killed; it will finish, or end it"
+            )
+        held = self.held[item.item] = Held(self.leases, lease)
+        held.begin(of=self.plan.programs[item.program].config.num_updates)
+
+    def _note(self, name: str, event: dict[str, Any]) -> None:
+        """Shows an event, and lists its checkpoint."""
+        self.progress.tell({**event, "item": name})
+        if name in self.held and event["event"] in ("resumed", "chunk"):
+            self.held[name].tell(event)
+        if event["event"] == "checkpoint":
+            self.opened.enlist_checkpoint(name, event["path"], event["entry"])
+        elif event["event"] == "resumed" and event["dropped"]:
+            self.opened.drop_checkpoints(event["dropped"])
+            warnings.warn(
+                f"{'; '.join(event['damaged'])}; going on from update {event['update']}",
+                store.StoreWarning,
+                stacklevel=2,
+            )
+
+    def _end(self, item: WorkItem, event: dict[str, Any], heard: Heard) -> None:
+        """What follows from the last event of an item."""
+        kind = event["event"]
+        if item.item in self.held:
+            self.held.pop(item.item).leave()
+        if kind == "finished":
+            self.opened.enlist(item.item, Parts(event["entries"], event["status"]))
+            self.progress.finish(item)
+            return
+        self.progress.leave(item)
+        if kind == "out_of_memory" and self._halve(item):
+            self.waiting.appendleft(item)
+        elif kind == "unwritable":
+            raise store.StoreError(event["message"])
+        elif kind == "refused":
+            raise ConfigError([Problem("", 0, 0, "execution.executor", event["message"])])
+        elif kind != "stopped" and not heard.signum:
+            self._try_again(item, event)
 
     def _halve(self, item: WorkItem) -> bool:
         """Allows the item's program half the width; False where it cannot be less."""
-        width = ceil_div(ceil_div(item.width, 2), self.devices) * self.devices
+        width = ceil_div(ceil_div(item.width, 2), self.executor.devices) * self.executor.devices
         if width >= item.width:
             return False
         self.fits[item.program] = width
@@ -170,14 +222,15 @@ class Sweep:
         self.progress.items += ceil_div(len(item.runs), width) - 1
         return cut(item.runs, item.program, width)
 
-    def _try_again(self, item: WorkItem, event: dict[str, Any], waiting: deque) -> None:
+    def _try_again(self, item: WorkItem, event: dict[str, Any]) -> None:
         """Once more from the last checkpoint; after `ATTEMPTS`, the item is given up."""
         reason = event.get("traceback") or event.get("message", "")
         last = next((line for line in reversed(reason.splitlines()) if line.strip()), "")
-        self.attempts[item.item] += 1
-        if self.attempts[item.item] < ATTEMPTS:
+        kind = event["event"]
+        self.attempts[item.item, kind] += 1
+        if self.attempts[item.item, kind] < ATTEMPTS[kind]:
             self.progress.say(f"work item {item.item}: {last}: trying again")
-            waiting.appendleft(item)
+            self.waiting.appendleft(item)
             return
         job = make_job(self.plan, item, self.opened)
         path = self.opened.quarantine(item.item, outcome.failed(job).runs, reason)

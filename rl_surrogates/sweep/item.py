@@ -172,7 +172,8 @@ class Training:
     def _save(self) -> Event:
         about, arrays = carry.pack(self.carry())
         item = self.job.item
-        path = f"{store.CHECKPOINTS}/{item.item}.{self.done}.ckpt"
+        tag = f".{self.job.tag}" if self.job.tag else ""
+        path = f"{store.CHECKPOINTS}/{item.item}.{self.done}{tag}.ckpt"
         about |= {"runs": [run.run_id for run in item.runs], "versions": self.versions}
         data = checkpoints.to_bytes(about, arrays)
         files.make_folder((self.job.folder / path).parent)

@@ -25,6 +25,7 @@ class Job(NamedTuple):
     checkpoint_every: int  # updates
     save_policies: bool
     versions: dict[str, str]
+    tag: str = ""  # in the names of its checkpoints, where several workers may write some
 
 
 def make_job(plan: Plan, item: WorkItem, store: Any) -> Job:

@@ -34,10 +34,13 @@ class Progress:
         self.plan = plan
         self.total = sum(self.work(item, plan.steps([item])) for item in items)
         self.items, self.finished_items = len(items), 0
-        self.finished_work = self.item_work = 0  # of the sweep's work, what was before included
+        self.finished_work = 0  # of the sweep's work, what was before included
         self.session_steps = self.session_work = 0  # what the speed is computed from
-        self.item, self.began = None, None
-        self.update = self.num_updates = self.diverged = self.diverging = 0
+        self.began: float | None = None
+        self.running: dict[str, WorkItem] = {}
+        self.item_work: dict[str, int] = {}  # of the items that are running
+        self.diverging: dict[str, int] = {}
+        self.update = self.num_updates = self.diverged = 0  # of the item that was heard of last
         self.score: float | None = None
         self.last_line = time.monotonic()
         console = Console(stderr=True, highlight=False)
@@ -58,19 +61,22 @@ class Progress:
             self.live.__exit__(*exception)
 
     def begin(self, item: WorkItem) -> None:
-        """`item` comes next."""
+        """`item` is begun."""
         self.num_updates = self.plan.programs[item.program].config.num_updates
-        self.item = item
-        self.update, self.item_work, self.diverging, self.score = 0, 0, 0, None
+        self.update, self.score = 0, None
+        self.running[item.item] = item
+        self.item_work[item.item] = self.diverging[item.item] = 0
 
     def tell(self, event: dict[str, Any]) -> None:
         """What a training reports; only some of it is shown."""
+        name = event["item"]
         if event["event"] == "resumed":
-            self.update, self.item_work = event["update"], self.work(self.item, event["steps"])
+            self.update = event["update"]
+            self.item_work[name] = self.work(self.running[name], event["steps"])
         if event["event"] == "chunk":
-            self.update, self.diverging = event["update"], event["diverged"]
-            work = self.work(self.item, event["steps"])
-            self.item_work += work
+            self.update, self.diverging[name] = event["update"], event["diverged"]
+            work = self.work(self.running[name], event["steps"])
+            self.item_work[name] += work
             if self.began:
                 self.session_steps += event["steps"]
                 self.session_work += work
@@ -85,8 +91,13 @@ class Progress:
         """`item` is trained, evaluated and stored, or given up."""
         self.finished_items += 1
         self.finished_work += self.work(item, self.plan.steps([item]))
-        self.diverged += self.diverging
-        self.item_work = self.diverging = 0
+        self.diverged += self.diverging.get(item.item, 0)
+        self.leave(item)
+
+    def leave(self, item: WorkItem) -> None:
+        """`item` does not run any more, whatever becomes of it."""
+        for of_items in (self.running, self.item_work, self.diverging):
+            of_items.pop(item.item, None)
 
     def work(self, item: WorkItem, steps: int) -> int:
         """What so many environment steps of an item cost, in passes over one step."""
@@ -105,16 +116,22 @@ class Progress:
         seconds = time.monotonic() - self.began if self.began else 0.0
         speed = self.session_steps / seconds if seconds else 0.0
         pace = self.session_work / seconds if seconds else 0.0
-        done = self.finished_work + self.item_work
+        done = self.finished_work + sum(self.item_work.values())
         return {
-            "item": f"{min(self.finished_items + 1, self.items)} of {self.items}",
+            "item": f"{self._numbers()} of {self.items}",
             "update": f"{self.update:,} of {self.num_updates:,}",
             "return": "" if self.score is None else f"{self.score:.1f}",
             "steps/s": f"{speed:,.0f}" if speed else "compiling",
             "done": f"{done / max(self.total, 1):.0%}",
-            "left": _clock((self.total - done) / pace) if pace else "",
-            "diverged": str(self.diverged + self.diverging),
+            "left": clock((self.total - done) / pace) if pace else "",
+            "diverged": str(self.diverged + sum(self.diverging.values())),
         }
+
+    def _numbers(self) -> str:
+        """The number of the item that is running, or the first and the last."""
+        first = min(self.finished_items + 1, self.items)
+        last = min(self.finished_items + len(self.running), self.items)
+        return f"{first}" if last <= first else f"{first} to {last}"
 
     def table(self) -> Table:
         """One row: where the sweep stands, and the interquartile mean of the lanes' returns."""
@@ -135,6 +152,7 @@ class Progress:
         )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds."""
     hours, rest = divmod(int(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"

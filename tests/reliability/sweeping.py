@@ -23,7 +23,7 @@ TINY = {
 }
 
 
-def ask(axes=None, seeds=4, lanes=4, every=1, **constants):
+def ask(axes=None, seeds=4, lanes=4, every=1, execution=None, **constants):
     """The question: one program, by default two settings, eight runs, two work items."""
     axes = {"objective.name": ["ppo_clip", "policy_gradient"]} if axes is None else axes
     values = {**TINY, **{path.replace("__", "."): value for path, value in constants.items()}}
@@ -33,7 +33,7 @@ def ask(axes=None, seeds=4, lanes=4, every=1, **constants):
             "name": "tiny",
             "parameters": parameters | {path: {"values": v} for path, v in axes.items()},
             "seeds": {"count": seeds},
-            "execution": {"lanes": lanes, "checkpoint_every": every},
+            "execution": {"lanes": lanes, "checkpoint_every": every, **(execution or {})},
         }
     )
 

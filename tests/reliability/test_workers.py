@@ -8,13 +8,14 @@ import pytest
 
 from rl_surrogates.store import open_results
 from rl_surrogates.sweep import engine, executors, make_plan, run_sweep
+from rl_surrogates.sweep.executors import inline, local
 from rl_surrogates.sweep.job import from_line, make_job, to_line
 from rl_surrogates.sweep.lanes import Lanes
 from rl_surrogates.sweep.progress import Progress
 from tests.reliability.sweeping import UPDATES, ask, assert_same, tables
 
 
-class Mortal(executors.Inline):
+class Mortal(inline.Inline):
     """Dies whenever `doomed(job, event)` says so."""
 
     doomed = staticmethod(lambda job, event: False)
@@ -30,7 +31,8 @@ class Mortal(executors.Inline):
 @pytest.fixture
 def mortal(cheap, monkeypatch):
     """The executor that dies, in place of the usual one."""
-    monkeypatch.setitem(engine.EXECUTORS, "inline", Mortal)
+    devices = executors.local_devices
+    monkeypatch.setitem(engine.EXECUTORS, "inline", lambda told: Mortal(devices(told)))
     return lambda doomed: monkeypatch.setattr(Mortal, "doomed", staticmethod(doomed))
 
 
@@ -63,7 +65,7 @@ def test_an_item_that_kills_every_worker_is_given_up_and_the_rest_goes_on(
 
     mortal(always)
     found = run_sweep(ask(), out=tmp_path)
-    assert len(tries) == engine.ATTEMPTS == 3
+    assert len(tries) == engine.ATTEMPTS["died"] == 3
     runs = found.runs().set_index("item")
     assert set(runs.loc[first, "status"]) == {"failed"} and len(runs.loc[first]) == 4
     assert set(runs.drop(index=first)["status"]) == {"done"}
@@ -131,8 +133,8 @@ def test_the_local_worker_may_be_killed_and_the_tables_are_the_same(
 ):
     """A real process and a real kill -9, after its second checkpoint."""
     hands, seen = [], []
-    start, tell = executors.Local._start, Progress.tell
-    monkeypatch.setattr(executors.Local, "_start", lambda hand: (hands.append(hand), start(hand)))
+    start, tell = local.Local._start, Progress.tell
+    monkeypatch.setattr(local.Local, "_start", lambda hand: (hands.append(hand), start(hand)))
 
     def kill(progress, event):
         tell(progress, event)

@@ -59,8 +59,9 @@ def test_a_heartbeat_keeps_the_item_and_silence_of_more_than_the_time_to_live_lo
 
 def test_a_released_item_can_be_taken_at_once(pair):
     one, two = pair
-    one.release(one.claim("a"))
-    assert two.claim("a").generation == 1
+    one.release(one.claim("a", update=7))
+    taken = two.claim("a", by="two")
+    assert taken.generation == 1 and taken.report == {"update": 7, "by": "two"}  # handed on
 
 
 def test_the_item_of_a_process_that_died_on_this_host_can_be_taken_at_once(tmp_path, clock):
@@ -106,8 +107,10 @@ def test_what_is_finished_leaves_no_file(pair, tmp_path, clock):
         assert one.claim("a")
         clock.now += 100.0
     two.claim("b")
+    last = one.claim("a")
     one.forget(["a", "never"])
     assert os.listdir(tmp_path / "leases") == ["b.0"]
+    assert one.renew(last) is None and os.listdir(tmp_path / "leases") == ["b.0"]
 
 
 def test_a_lease_is_one_line_of_json_beside_no_other_file(pair, tmp_path):

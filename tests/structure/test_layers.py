@@ -41,6 +41,8 @@ HOMES = {
     "pickle": set(),
     "matplotlib": {"report"},
     "tyro": {"cli"},
+    "ray": {"sweep"},
+    "submitit": {"sweep"},
 }
 
 
@@ -136,7 +138,7 @@ def test_a_worker_is_started_before_jax_is_imported():
 import sys
 from rl_surrogates.sweep import early_worker
 with early_worker("inline") as executor:
-    assert executor == "inline"
+    assert executor is None
 assert not {"jax", "numpy", "pandas", "pydantic"} & set(sys.modules)
 """
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

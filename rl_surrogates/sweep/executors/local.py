@@ -1,15 +1,6 @@
-"""Who carries out a job? This process, or a worker that may die.
-
-An executor is a hand and nothing more: `run(job)` gives events, `stop()` asks it to save and leave,
-`close()` ends it, `hold(lock)` has it keep the lock of the results folder as long as it lives. It
-knows neither the plan nor the manifest, and is told nothing but jobs.
-
-    local    one worker process. It drives all devices of the machine, over which the lanes are
-             spread: lanes never talk, so a process per device would gain nothing and cost memory
-             and a compilation each. If it dies, by a fault of the runtime or for want of memory,
-             the sweep lives on.
-    inline   this process: no second start, and a debugger stops where one expects. What kills a
-             training kills the sweep, which resumes from its last checkpoint.
+"""One worker process, which may die. It drives all devices of the machine, over which the lanes are
+spread: lanes never talk, so a process per device would gain nothing and cost memory and a
+compilation each. If it dies, by a fault of the runtime or for want of memory, the sweep lives on.
 """
 
 import collections
@@ -25,38 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl_surrogates.sweep import worker
+from rl_surrogates.sweep.executors.protocol import ENDINGS, OneAtATime
 
 if TYPE_CHECKING:  # jax is not imported here, so that a worker starts before it is
     from rl_surrogates.sweep.job import Job
 
-ENDINGS = {"finished", "stopped", "failed", "out_of_memory", "unwritable"}
 GRACE = 20.0  # seconds in which a worker that was told to stop has to save and leave
-PACKAGE = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[3]
 
 
-class Inline:
-    """Carries out jobs in this process."""
-
-    def __init__(self, devices: int) -> None:
-        """Ready at once; the `devices` are those of this process."""
-        self.programs, self.stopping = worker.Programs(), threading.Event()
-
-    def hold(self, lock: int) -> None:
-        """This process holds it already."""
-
-    def run(self, job: "Job") -> Iterator[dict]:
-        """The events of a job, as they happen."""
-        return worker.perform(job, self.programs, self.stopping.is_set)
-
-    def stop(self) -> None:
-        """Leaves after the chunk that is running."""
-        self.stopping.set()
-
-    def close(self) -> None:
-        """Nothing is left to end."""
-
-
-class Local:
+class Local(OneAtATime):
     """Carries out jobs in one worker process, which is started again when it has died."""
 
     def __init__(self, devices: int | None = None) -> None:
@@ -166,16 +135,3 @@ def _keep(pipe, tail: collections.deque) -> None:
     with pipe:
         for line in pipe:
             tail.append(line.decode("utf-8", "replace"))
-
-
-EXECUTORS = {"local": Local, "inline": Inline}
-
-
-@contextlib.contextmanager
-def early_worker(executor: str) -> Iterator[Local | str]:
-    """A `local` executor whose worker has started, for `run_sweep`; another's name as it is."""
-    if executor != "local":
-        yield executor
-        return
-    with contextlib.closing(Local()) as hand:
-        yield hand
