@@ -52,13 +52,13 @@ def simulate(options: argparse.Namespace, root: Path) -> tuple[Simulation, list[
     opened = Store.open(root, "simulated", with_items, made_by)
     simulation = Simulation(plan, opened, options)
     total = time.perf_counter() - start
-    begun = time.perf_counter()
+    begun = time.perf_counter(), time.process_time()
     seconds = simulation.run()
-    real = time.perf_counter() - begun
+    real, busy = time.perf_counter() - begun[0], time.process_time() - begun[1]
     figures = [
         ("runs, in work items", f"{len(plan.runs):,} in {len(simulation.finished):,}"),
         ("planned in", f"{planned:.1f} s; with the items, written as plan.json, {total:.1f} s"),
-        ("simulated", f"{seconds / 3600:.2f} h, in {real:.0f} s"),
+        ("simulated", f"{seconds / 3600:.2f} h, in {real:.0f} s, {busy:.0f} of the processor"),
         ("peak memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"),
     ]
     return simulation, figures + lost_and_taken(simulation, seconds) + stored(simulation)

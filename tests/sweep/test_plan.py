@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 import sys
 
 import pytest
@@ -148,3 +149,31 @@ def test_a_million_runs_are_held_as_their_settings(ask):
     kept = sum(sys.getsizeof(one) for one in vars(plan.programs[0].runs).values())
     assert kept < 1000
     assert plan.runs[-1].seed == 249_999
+
+
+MILLION = """
+import resource, sys, time
+from rl_surrogates.config import make_question
+from rl_surrogates.store.files import canonical_json
+from rl_surrogates.sweep import make_plan
+
+start = time.process_time()
+settings, seeds = int(sys.argv[1]), int(sys.argv[2])
+rates = [1e-5 * (1 + i / 100) for i in range(settings // 4)]
+names = ["policy_gradient", "importance_sampled", "ppo_clip", "spo"]
+axes = {"objective.name": {"values": names}, "ascent.learning_rate": {"values": rates}}
+plan = make_plan(make_question({"name": "m", "parameters": axes, "seeds": {"count": seeds}}))
+data = canonical_json(plan.as_json())
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+print(len(plan.runs), time.process_time() - start, peak, len(data) / 2**20)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings, seeds", [(1000, 1000), (10_000, 100), (62_500, 16)])
+def test_a_million_runs_are_planned_in_a_minute_and_two_gibibytes(settings, seeds):
+    command = [sys.executable, "-c", MILLION, str(settings), str(seeds)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    runs, seconds, gibibytes, mebibytes = map(float, told.split())
+    print(f"{settings} x {seeds}: {seconds:.1f} s, {gibibytes:.2f} GiB, {mebibytes:.0f} MiB")
+    assert runs == 1_000_000 and seconds < 60 and gibibytes < 2
