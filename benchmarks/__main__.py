@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import datetime
-import shlex
 import subprocess
 import sys
 import time
@@ -111,7 +110,7 @@ def measure(options: Options, parts: dict[str, Any]) -> dict[str, Any]:
         start = time.perf_counter()
         found, figures = PARTS[name](options)
         parts[name] = {
-            "command": f"./scripts/bench {shlex.join(sys.argv[1:])}".strip(),
+            "command": command(name, options),
             "about": about,
             "seconds": time.perf_counter() - start,
             "tables": found,
@@ -121,6 +120,14 @@ def measure(options: Options, parts: dict[str, Any]) -> dict[str, Any]:
             tables.show(title, table)
         report.write(options.out, parts)
     return report.read(options.out)
+
+
+def command(name: str, options: Options) -> str:
+    """What measures this part again, as it was measured."""
+    words = ["./scripts/bench", "--only", name]
+    words += ["--lanes", *map(str, options.lanes)] if options.lanes else []
+    words += ["--repetitions", str(options.repetitions)] if options.repetitions else []
+    return " ".join([*words, "--quick"] if options.quick else words)
 
 
 def fit(options: Options, platform: str) -> None:

@@ -74,7 +74,7 @@ def judged(figures: Mapping[str, Figure], platform: str) -> Iterable[dict[str, A
             "figure": bar.figure,
             "bar": f"{bar.sense} {bar.value:g}{' s' if found and found.unit == 's' else ''}",
             "measured": found,
-            "": verdict,
+            "verdict": verdict,
         }
 
 

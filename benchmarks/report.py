@@ -54,7 +54,7 @@ def _lines(parts: Mapping[str, Any]) -> Iterable[str]:
     yield ""
     yield from tables.markdown(verdicts(parts))
     for name, part in parts.items():
-        yield from ("", f"## `./scripts/bench --only {name}`", "")
+        yield from ("", f"## {name}", "")
         yield from _surroundings(part)
         for title, rows in part["tables"].items():
             yield from ("", f"**{title}**", "")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import __main__ as command_line
 from benchmarks import bars, compiled, contest, report, tables, work
 from benchmarks.contest import Figure
 
@@ -71,7 +72,7 @@ def test_a_ratio_is_of_the_runs_of_one_turn():
 def test_a_bar_is_met_missed_or_not_measured():
     speed, memory = "cartpole, lanes 1: ours / rejax", "cartpole: memory / needed"
     found = {speed: contest.once(1.1), memory: contest.once(1.6)}
-    verdicts = {row["figure"]: row[""] for row in bars.judged(found, "cpu")}
+    verdicts = {row["figure"]: row["verdict"] for row in bars.judged(found, "cpu")}
     assert (verdicts.pop(speed), verdicts.pop(memory)) == ("met", "missed")
     assert set(verdicts.values()) == {"not measured"}
 
@@ -148,3 +149,36 @@ def test_the_document_is_what_the_file_says_and_admits_a_busy_machine(tmp_path, 
 
 def test_a_file_that_is_not_there_holds_no_parts(tmp_path):
     assert report.read(tmp_path / "none.json") == {}
+
+
+def test_parts_are_chosen_by_how_they_begin():
+    assert command_line.chosen("ppo") == ["ppo_cartpole", "ppo_breakout"]
+    options = command_line.parse(["--only", "trpo", "ppo", "--quick", "--lanes", "1", "4"])
+    assert command_line.command("trpo", options) == (
+        "./scripts/bench --only trpo --lanes 1 4 --quick"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, complaint",
+    [
+        (["--only", "dqn"], "--only dqn: no part begins so; the parts are ppo_cartpole"),
+        (["--lanes", "0"], "--lanes 0: use at least 1"),
+        (["--markdown", "--out", "none.json"], "none.json: there is no such file; measure first"),
+    ],
+)
+def test_a_wrong_command_line_says_what_is_right(capsys, arguments, complaint):
+    with pytest.raises(SystemExit) as stopped:
+        command_line.parse(arguments)
+    assert stopped.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("now, status", [(0.4, 1), (1.0, 0)])
+def test_comparing_two_files_has_status_1_where_a_ratio_became_worse(tmp_path, now, status):
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    report.write(old, {"ppo": part(0.1)})
+    later = part(0.1)
+    later["figures"] = {"cartpole, lanes 1: ours / rejax": contest.once(now)}
+    report.write(new, {"ppo": later})
+    assert command_line.main(["--compare", str(old), "--out", str(new)]) == status
