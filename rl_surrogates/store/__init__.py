@@ -17,9 +17,9 @@ from rl_surrogates.store.files import (
 )
 from rl_surrogates.store.leases import Lease, Leases
 from rl_surrogates.store.lock import locked
-from rl_surrogates.store.parts import Parts, config_digest, write_parts
+from rl_surrogates.store.parts import Parts, config_digest, stored_runs, write_parts
 from rl_surrogates.store.provenance import collect_provenance, own_versions
-from rl_surrogates.store.reading import Results, open_results, read_plan, stored_runs
+from rl_surrogates.store.reading import Results, open_results, read_plan
 from rl_surrogates.store.writing import (
     CHECKPOINTS,
     Store,

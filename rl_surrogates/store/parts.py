@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from rl_surrogates.store import files, manifest, parquet
 
+FINISHED = ("done", "diverged")  # a run that ended so need not be run again
 CONFIG = "config_digest"  # column of a runs part: which config, whatever its index may be later
 
 
@@ -90,3 +91,14 @@ def config_digest(config: dict[str, Any]) -> str:
 def statuses(runs: pa.Table) -> dict[str, str]:
     """Run -> how it ended."""
     return dict(zip(runs["run_id"].to_pylist(), runs["status"].to_pylist(), strict=True))
+
+
+def stored_runs(folder: Path, listed: manifest.Files, items: Iterable[str]) -> set[str]:
+    """The runs of these work items that are done, or known to diverge."""
+    found: set[str] = set()
+    stored = manifest.items(listed)
+    for path in (stored[item]["runs"] for item in items):
+        data = manifest.read_listed(folder, listed, path)
+        ended = statuses(parquet.from_bytes(folder / path, data, ["run_id", "status"]))
+        found |= {run for run, status in ended.items() if status in FINISHED}
+    return found

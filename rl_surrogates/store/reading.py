@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from rl_surrogates.store import files, manifest, parquet
 from rl_surrogates.store.files import StoreError
-from rl_surrogates.store.parts import CONFIG, config_digest, statuses
-from rl_surrogates.store.writing import FINISHED, PLAN, PROVENANCE, differing
+from rl_surrogates.store.parts import CONFIG, config_digest
+from rl_surrogates.store.writing import PLAN, PROVENANCE, differing
 
 OUTCOME = ("wall_s", "device")  # the last columns of a runs table
 FINAL_SHARE = 0.05  # of the updates: what a score from the training curve averages over
@@ -75,17 +75,6 @@ def read_plan(path: str | os.PathLike) -> dict[str, Any]:
             f"{folder}: holds the results of {plan['name']!r}; give it that name again"
         )
     return plan
-
-
-def stored_runs(folder: Path, listed: manifest.Files, items: Iterable[str]) -> set[str]:
-    """The runs of these work items that are done, or known to diverge."""
-    found: set[str] = set()
-    stored = manifest.items(listed)
-    for path in (stored[item]["runs"] for item in items):
-        data = manifest.read_listed(folder, listed, path)
-        ended = statuses(parquet.from_bytes(folder / path, data, ["run_id", "status"]))
-        found |= {run for run, status in ended.items() if status in FINISHED}
-    return found
 
 
 class Results:

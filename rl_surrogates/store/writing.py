@@ -16,11 +16,10 @@ from rl_surrogates.store.files import StoreError
 from rl_surrogates.store.leases import Leases
 from rl_surrogates.store.leftovers import remove_strays
 from rl_surrogates.store.listed import Listed
-from rl_surrogates.store.parts import Parts, config_digest, statuses, write_parts
+from rl_surrogates.store.parts import FINISHED, Parts, config_digest, statuses, write_parts
 
 PLAN, PROVENANCE, PARTS, CHECKPOINTS = "plan.json", "provenance.json", "parts", "checkpoints"
 KEPT = 2  # checkpoints of an unfinished work item: the last one, and one should it be damaged
-FINISHED = ("done", "diverged")
 
 
 class StoreWarning(UserWarning):

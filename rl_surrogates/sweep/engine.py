@@ -67,16 +67,9 @@ def run_sweep(
     cache.keep_compilations()
     if not isinstance(question, Question):
         question = load_question(question, overrides)
-    executor = executor or chosen_executor(question, "inline")
-    if isinstance(executor, str):
-        check_executor(executor)
     check_size(question, allow_large)
     store.check_writable(out, question.name)
-    if isinstance(executor, str):
-        executor = EXECUTORS[executor](question.execution)
-    else:
-        executor.devices = local_devices(question.execution)
-    with contextlib.closing(executor) as hand:
+    with contextlib.closing(make_executor(executor, question)) as hand:
         plan = make_plan(question, hand.devices)
         check_programs(plan)
         on_plan(plan)
@@ -95,6 +88,16 @@ def run_sweep(
     if heard.signum:
         raise Interrupted(heard.signum)
     return store.open_results(opened.path)
+
+
+def make_executor(wanted: str | Executor | None, question: Question) -> Executor:
+    """The executor that is meant, ready to take jobs."""
+    wanted = wanted or chosen_executor(question, "inline")
+    if isinstance(wanted, str):
+        check_executor(wanted)
+        return EXECUTORS[wanted](question.execution)
+    wanted.devices = local_devices(question.execution)
+    return wanted
 
 
 def missing_items(plan: Plan, opened: store.Store, devices: int) -> list[WorkItem]:

@@ -16,7 +16,7 @@ from rl_surrogates.sweep.executors.protocol import Event, needs, problem, refusi
 from rl_surrogates.sweep.executors.remote import Remote, answer_of
 
 PATIENCE = 10.0  # seconds in which a cluster has to answer
-SETTINGS = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+SETTINGS = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
 LOWEST = (2, 52)  # the first version with tokens
 QUIET = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
 
@@ -38,6 +38,8 @@ class Ray(Remote):
             self._connect(execution.address)
         elif self.own:  # else whoever connected this process meant that cluster
             self._start_here(execution)
+        # An accelerator's memory is the workers': this process only asks for names.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         room = self.ray.cluster_resources()
         shares = [room.get("CPU", 0) // execution.cpus]
         shares += [room.get("GPU", 0) // execution.gpus] if execution.gpus else []
@@ -46,7 +48,9 @@ class Ray(Remote):
             raise problem("cpus", f"a worker needs {execution.cpus} cores and {execution.gpus} "
                           f"accelerators, and the cluster has {room.get('CPU', 0):g} and "
                           f"{room.get('GPU', 0):g}")  # fmt: skip
-        self.slots = fits if execution.workers == "auto" else min(fits, execution.workers)
+        # Where the cluster keeps the number of workers, the next task waits there for its turn.
+        bounded = execution.address and execution.workers != "auto"
+        self.slots = min(fits, execution.workers) if bounded else 2 * fits
         self.task = self.ray.remote(
             num_cpus=execution.cpus, num_gpus=execution.gpus, max_retries=0
         )(leased.work)
