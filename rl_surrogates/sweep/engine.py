@@ -8,6 +8,7 @@ once they are listed here.
 
 import contextlib
 import os
+import time
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from rl_surrogates import store
 from rl_surrogates.config import ConfigError, Problem, Question, load_question
 from rl_surrogates.store import Parts
-from rl_surrogates.sweep import cache, memory, outcome
+from rl_surrogates.sweep import cache, memory, outcome, session
 from rl_surrogates.sweep.executors import (
     ENDINGS,
     EXECUTORS,
@@ -34,6 +35,7 @@ from rl_surrogates.sweep.signals import Heard, Interrupted, listening
 
 # How often a work item may end so before it is given up. A lost worker says nothing of its item.
 ATTEMPTS = {"failed": 3, "out_of_memory": 3, "died": 3, "lost": 10}
+PATIENCE = 10.0  # seconds that the workers of a killed sweep may take to leave this machine
 MAX_RUNS = 100_000  # more than this is refused unless it was meant
 
 
@@ -150,6 +152,7 @@ class Sweep:
             for held in self.held.values():
                 held.leave()
         if not self.waiting:
+            session.end(self.opened.path)  # of a driver that was killed
             self.opened.tidy()
 
     def _submit(self, item: WorkItem) -> None:
@@ -164,8 +167,12 @@ class Sweep:
 
     def _hold(self, item: WorkItem) -> None:
         """Takes the lease of an item on behalf of a worker of this machine."""
-        if not (lease := self.leases.claim(item.item)):
+        deadline = time.monotonic() + PATIENCE
+        while not (lease := self.leases.claim(item.item)):
             other = self.leases.find(item.item)
+            if other.host == self.leases.host and time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
             raise store.StoreError(
                 f"{self.opened.path}: process {other.pid} on host {other.host!r} still trains work "
                 f"item {item.item} there, for a sweep that was killed; it will finish, or end it"
