@@ -52,12 +52,14 @@ def chance_after_exact_ascent(size, steps=300, rate=100.0):
     return np.prod(np.diag(1.0 / (1.0 + np.exp(-logits))))
 
 
-def test_exact_policy_gradient_finds_the_treasure_at_the_default_size():
-    assert chance_after_exact_ascent(DEFAULT) > 0.9
+@pytest.mark.parametrize("size", [DEFAULT, 14])
+def test_exact_policy_gradient_finds_the_treasure_at_the_default_size(size):
+    assert chance_after_exact_ascent(size) > 0.9
 
 
-def test_exact_policy_gradient_turns_away_from_it_where_it_is_deep():
-    assert chance_after_exact_ascent(DEEP) < 0.2 * 0.5**DEEP
+@pytest.mark.parametrize("size", [16, DEEP])
+def test_exact_policy_gradient_turns_away_from_it_where_it_is_deep(size):
+    assert chance_after_exact_ascent(size) < 0.2 * 0.5**size
 
 
 @pytest.mark.parametrize("size, times", [(DEFAULT, 73.1), (DEEP, 4.65e-6)])
