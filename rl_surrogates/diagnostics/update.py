@@ -1,10 +1,12 @@
 """What is measured once per update, when it is over, and what does it cost?
 
 Measured on PPO's CartPole (4 x 128 steps, 4 epochs x 4 minibatches, 16 lanes, two shared CPU cores,
-jax 0.10.2) beside a training that measures nothing here, medians of interleaved pairs: the basic
-set 1.02 times the processor time (15 pairs, 0.98 to 1.10), the full set 1.8 times the run time
-(most of it is `gradient_cosine`, at every minibatch), the full set with the 39 objectives of the
-catalogue as shadows 5.5 times (seven pairs each).
+jax 0.10.2) beside a training that measures nothing here, medians of seven interleaved pairs, times
+the processor time: the basic set 1.07 (0.99 to 1.08), that and all of it at every minibatch 1.10
+(1.02 to 1.13), the full set 1.77 (1.71 to 1.80; most of it is `gradient_cosine`, at every
+minibatch); the full set with the 39 objectives of the catalogue as shadows, earlier, 5.5 times the
+run time. What is least is one more pass of the policy beside the two dozen or so of the update.
+`benchmarks/price_of_diagnostics.py` measures again.
 """
 
 from collections.abc import Mapping
