@@ -96,10 +96,12 @@ def tagged(job: Job, lease: Lease, devices: int) -> Job:
     own = {"program": job.program.digest, "width": job.item.width, "devices": devices}
     reported = {
         path: entry
-        for path, entry in reversed((lease.report.get("checkpoints") or {}).items())
+        for path, entry in (lease.report.get("checkpoints") or {}).items()
         if {key: entry[key] for key in own} == own
     }
-    checkpoints = {**reported, **job.checkpoints}
+    known = {**job.checkpoints, **reported}
+    newest_first = sorted(known, key=lambda path: int(path.split(".")[1]), reverse=True)
+    checkpoints = {path: known[path] for path in newest_first}
     return job._replace(tag=lease.token, parts=parts, checkpoints=checkpoints)
 
 

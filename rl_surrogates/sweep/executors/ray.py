@@ -66,6 +66,8 @@ class Ray(Remote):
         try:
             return answer_of(self.ray.get(handle))
         except self.ray.exceptions.RayTaskError as error:
+            if "No module named 'rl_surrogates" in str(error):
+                return {"event": "refused", "message": "a worker has no package rl_surrogates"}
             return {"event": "failed", "traceback": str(error)}
         except self.ray.exceptions.RayError as error:
             return {"event": "lost", "message": str(error).partition("\n")[0]}

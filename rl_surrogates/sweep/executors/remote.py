@@ -65,6 +65,7 @@ class Remote:
 
     def submit(self, job: Job) -> None:
         """Sends a job out, together with others that are submitted now."""
+        job = job._replace(folder=job.folder.absolute())  # a worker starts in a folder of its own
         if self.folder is None:
             self.folder, self.leases = job.folder, Leases(job.folder)
             self.token = session.begin(job.folder)
@@ -108,7 +109,8 @@ class Remote:
         self.read = time.monotonic() if due else self.read
         late = self.stopped and time.monotonic() - self.stopped > GRACE
         for item, errand in self.errands.items():
-            answer = {"event": "stopped"} if late else self.answer(errand.handle)
+            waits = self.stopped and not errand.told  # not begun, and not to be any more
+            answer = {"event": "stopped"} if late or waits else self.answer(errand.handle)
             if answer and answer["event"] == "stopped" and not self.stopped:
                 answer = {"event": "lost", "message": "its worker left, and was not asked to"}
             if due or answer:
