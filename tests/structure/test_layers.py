@@ -47,7 +47,7 @@ HOMES = {
 
 
 def subject(path):
-    """`rl_surrogates/ascent/minibatch.py` is about `ascent`, `rl_surrogates/cli.py` about `cli`."""
+    """`rl_surrogates/ascent/minibatch.py` is about `ascent`, `rl_surrogates/loop.py` `loop`."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 

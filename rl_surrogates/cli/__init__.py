@@ -9,10 +9,21 @@ import dataclasses
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import tyro
 
+from rl_surrogates.cli.stored import (
+    BAD_INPUT,
+    DIVERGED,
+    DONE,
+    Export,
+    List,
+    Render,
+    Report,
+    Status,
+    show_results,
+)
 from rl_surrogates.config import (
     ConfigError,
     Problem,
@@ -22,7 +33,9 @@ from rl_surrogates.config import (
     question_of_run,
 )
 
-DONE, BAD_INPUT, DIVERGED, INTERRUPTED, TERMINATED = 0, 2, 3, 130, 143
+__all__ = ["BAD_INPUT", "DIVERGED", "DONE", "INTERRUPTED", "TERMINATED", "Export", "main"]
+
+INTERRUPTED, TERMINATED = 130, 143
 
 Inputs = tyro.conf.Positional[tuple[str, ...]]
 
@@ -123,116 +136,6 @@ class Plan:
         return DONE
 
 
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """Show the table of stored results, and write their report again."""
-
-    folder: tyro.conf.Positional[Path]
-    """The folder of one question, such as results/why_the_ratio."""
-
-    def __call__(self) -> int:
-        """Reads what is there, even where a sweep is not finished."""
-        return show_results(self.folder)
-
-
-@dataclasses.dataclass(frozen=True)
-class Status:
-    """Show how a sweep stands, from any machine that sees its folder, while it runs or after."""
-
-    folder: tyro.conf.Positional[Path]
-    """The folder of one question, such as results/why_the_ratio."""
-
-    def __call__(self) -> int:
-        """Reads the folder; writes and locks nothing."""
-        from rl_surrogates import screen, store, sweep
-
-        try:
-            screen.show_status(sweep.status_of(self.folder))
-        except store.StoreError as error:
-            print(error, file=sys.stderr)
-            return BAD_INPUT
-        return DONE
-
-
-@dataclasses.dataclass(frozen=True)
-class Export:
-    """Copy stored results into the format of another tool, or one run's policy into a file."""
-
-    folder: tyro.conf.Positional[Path]
-    """The folder of one question, such as results/why_the_ratio."""
-    to: Literal["csv", "tensorboard", "wandb"] = "csv"
-    """The format; the last two need an extra of the same name installed."""
-    policy: str | None = None
-    """A run's run_id: write its policy, for `load_policy` and `render`, and no table."""
-    out: Path | None = None
-    """Where the copy goes; by default `exports` in the folder."""
-
-    def __call__(self) -> int:
-        """Copies what is there, even where a sweep is not finished."""
-        from rl_surrogates import store
-
-        place = self.out or self.folder / "exports" / (self.policy or self.to)
-        try:
-            results = store.open_results(self.folder, partial=True)
-            if self.policy:
-                store.export_policy(results, self.policy, place)
-            else:
-                store.export(results, self.to, place)
-        except store.StoreError as error:
-            print(error, file=sys.stderr)
-            return BAD_INPUT
-        print(place)
-        return DONE
-
-
-@dataclasses.dataclass(frozen=True)
-class Render:
-    """Draw one episode of a policy as a GIF; needs the extra `render`."""
-
-    policy: tyro.conf.Positional[Path]
-    """A file that `save_policy` or `export --policy` wrote."""
-    gif: tyro.conf.Positional[Path]
-    """The file to write."""
-    seed: int = 0
-    """Decides where the episode begins."""
-    steps: int = 200
-    """Frames at most."""
-    sampled: bool = False
-    """Draw actions from the policy; they are the most probable ones otherwise."""
-
-    def __call__(self) -> int:
-        """Plays and draws."""
-        import jax
-
-        from rl_surrogates import rendering
-        from rl_surrogates.store import StoreError, policies
-
-        how = {"greedy": not self.sampled, "max_steps": self.steps}
-        try:
-            policy = policies.load_policy(self.policy)
-            paid = rendering.render(policy, self.gif, jax.random.key(self.seed), **how)
-        except (StoreError, ValueError, OSError) as error:
-            print(error, file=sys.stderr)
-            return BAD_INPUT
-        print(f"{self.gif}: return {paid:g}")
-        return DONE
-
-
-@dataclasses.dataclass(frozen=True)
-class List:
-    """List what a config may name."""
-
-    what: tyro.conf.Positional[Literal["objectives", "environments"]]
-    """Which table."""
-
-    def __call__(self) -> int:
-        """Prints the table."""
-        from rl_surrogates import screen
-
-        screen.show_list(self.what)
-        return DONE
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     signal.signal(signal.SIGTERM, _terminate)
@@ -298,23 +201,5 @@ def answer(
     return status
 
 
-def show_results(folder: Path) -> int:
-    """Writes the report of a results folder and prints its table."""
-    from rl_surrogates import report, screen, store
-
-    try:
-        results = store.open_results(folder, partial=True)
-        page = report.write(folder)
-    except store.StoreError as error:
-        print(error, file=sys.stderr)
-        return BAD_INPUT
-    screen.show_summary(report.summary(results), results.missing, page)
-    return DIVERGED if (results.runs()["status"] != "done").any() else DONE
-
-
 def _terminate(signum: int, frame: object) -> None:
     raise SystemExit(TERMINATED)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
