@@ -79,13 +79,12 @@ def environment(shared, monkeypatch):
 @pytest.fixture(scope="module")
 def cluster(shared):
     """One Ray cluster for all tests of the module."""
-    ray = pytest.importorskip("ray")
     from rl_surrogates.sweep.executors.ray import Ray
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name, value in shared.items():
             monkeypatch.setenv(name, value)
-        Ray(Execution(workers=2))
+        ray = Ray(Execution(workers=2)).ray
         yield ray
         ray.shutdown()
 

@@ -8,6 +8,7 @@ checkpoint. Calls to a cluster carry a token; there is no dashboard and no usage
 import os
 import secrets
 import socket
+import sys
 from typing import Any
 
 from rl_surrogates.config import Execution
@@ -108,7 +109,10 @@ class Ray(Remote):
 
 
 def imported() -> Any:
-    """The package, with what is to hold set before it is imported."""
+    """The package, with what is to hold set before it is imported: it is read then, and once."""
+    before = sys.modules.get("ray")
+    if before and os.environ.get("RAY_AUTH_MODE") != "token" and not before.is_initialized():
+        raise problem("executor", "ray was imported without RAY_AUTH_MODE=token; set it before")
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
