@@ -27,7 +27,7 @@ from rl_surrogates.sweep.plan import Plan
 from rl_surrogates.training import Program
 from rl_surrogates.types import Acting, Array, State
 
-COPIES, ACTIVATIONS, FORWARD, VALUED = 3, 6, 1, 2
+COPIES, ACTIVATIONS, FORWARD, VALUED = 3, 6, 0.25, 2
 METRICS = 40  # numbers recorded per update, at most
 KEY_BYTES = 8
 _KNOWN: dict[str, int] = {}  # program -> bytes per lane: a plan is shown and then checked
@@ -57,7 +57,7 @@ def lane_bytes(lanes: Lanes) -> int:
     episodes = 2 * config.evaluation.episodes
     acting = jax.eval_shape(partial(_start, program, episodes), key, state, hypers)
     evaluation = COPIES * _size(acting) + FORWARD * episodes * (units + convolution)
-    return _size(state) + METRICS * ROWS * 4 + max(training, evaluation)
+    return int(_size(state) + METRICS * ROWS * 4 + max(training, evaluation))
 
 
 def available() -> int | None:
