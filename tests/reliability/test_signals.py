@@ -6,14 +6,15 @@ import threading
 
 import pytest
 
-from rl_surrogates.sweep import Interrupted, run_sweep
+from rl_surrogates.sweep import Interrupted, run_sweep, signals
 from rl_surrogates.sweep.progress import Progress
 from rl_surrogates.sweep.signals import listening
 from tests.reliability.sweeping import ask, assert_same, tables
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_asks_once_and_then_does_not_wait(signum):
+def test_a_signal_asks_once_and_then_does_not_wait(signum, monkeypatch):
+    monkeypatch.setattr(signals, "ECHO", 0.0)
     asked, before = [], signal.getsignal(signum)
     with listening(lambda: asked.append(1)) as heard:
         os.kill(os.getpid(), signum)
@@ -22,6 +23,14 @@ def test_a_signal_asks_once_and_then_does_not_wait(signum):
             os.kill(os.getpid(), signum)
         assert caught.value.signum == signum
     assert signal.getsignal(signum) is before
+
+
+def test_a_signal_that_arrives_twice_at_once_asks_once():
+    asked = []
+    with listening(lambda: asked.append(1)) as heard:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert (asked, heard.signum) == ([1], signal.SIGTERM)
 
 
 def test_what_is_ignored_stays_ignored():
