@@ -1,4 +1,4 @@
-"""The seven probes with one real action in [-2, 2], for a Gaussian, squashed or not."""
+"""The seven probes with one real action in [-2, 2]: Gaussian, squashed or not, and with memory."""
 
 import dataclasses
 
@@ -39,12 +39,13 @@ class ContinuousProbe(Probe):
         return jnp.where(params.kind == MATCH, -jnp.abs(action[0] - state.first), paid)
 
 
-@pytest.fixture(scope="module", params=["gaussian", "tanh_gaussian"])
+@pytest.fixture(scope="module", params=["gaussian", "tanh_gaussian", "gru"])
 def learned(request):
     """`learned(lane, observations)`: values, and greedy actions in [-2, 2]."""
+    network = {"torso": "gru"} if request.param == "gru" else {"head": request.param}
     config = Config(
         env={"params": {"kind": 0, "length": 1, "limit": 0}},
-        network={"hidden": [16, 16], "head": request.param},
+        network={"hidden": [16, 16], **network},
         num_envs=64,
         num_steps=16,
         total_timesteps=131_072,
@@ -64,10 +65,12 @@ def learned(request):
 
     def learned(lane, observations):
         held = jax.tree.map(lambda leaf: leaf[list(LANES).index(lane)], state.learner.params)
-        shown = jnp.array(observations, jnp.float32)[:, None]
-        pi = program.network.policy(held, shown)
+        shown = jnp.array(observations, jnp.float32)[:, None, None]  # [T, B = 1, 1]
+        begins = (jnp.arange(len(shown)) % LANES[lane][1] == 0)[:, None]
+        nothing = program.network.initial_carry(1)
+        pi, value, _ = program.network.unroll(held, shown, begins, nothing)
         action = spaces.to_environment(spaces.Box(-2.0, 2.0), pi.action(pi.mode()))
-        return np.asarray(program.network.value(held, shown)), np.asarray(action)[:, 0]
+        return np.asarray(value)[:, 0], np.asarray(action)[:, 0, 0]
 
     return learned
 
