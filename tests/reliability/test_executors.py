@@ -34,6 +34,8 @@ from rl_surrogates.sweep.progress import Progress
 from tests.reliability.sweeping import ask, assert_same, tables
 
 ROOT = Path(__file__).parents[2]
+# Ray and submitit leave it to the collector to notice that a process of theirs has ended.
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 
 
 def far():

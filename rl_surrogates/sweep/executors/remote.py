@@ -124,8 +124,8 @@ class Remote:
         if not lease or lease.report.get("submission") != errand.submission:
             return
         report, told = lease.report, errand.told
-        if report.get("resumed") and "resumed" not in told:
-            told["resumed"] = True
+        if report.get("resumed") and told.get("generation") != lease.generation:
+            told.update(generation=lease.generation, steps=0)  # queued again, or begun
             self.inbox.append((item, report["resumed"]))
         if report.get("steps", 0) > told.get("steps", 0):
             news = {name: report[name] for name in ("update", "score", "diverged")}
