@@ -34,8 +34,12 @@ from rl_surrogates.sweep.progress import Progress
 from tests.reliability.sweeping import ask, assert_same, tables
 
 ROOT = Path(__file__).parents[2]
-# Ray and submitit leave it to the collector to notice that a process of theirs has ended.
-pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+# Ray and submitit leave it to the collector to notice that a process of theirs has ended, and fork
+# to start one; what they start replaces itself at once, so that nothing of jax runs in a fork.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning"),
+]
 
 
 def far():
