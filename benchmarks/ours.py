@@ -79,6 +79,7 @@ def vmapped(spec: Spec) -> Ready:
 
 def swept(spec: Spec) -> Ready:
     """The two programs with which a sweep trains."""
+    use_every_core()  # before anything starts jax with one device
     config = config_of(spec)
     return _swept(spec, rls.make_program(config), config.hypers())
 
@@ -93,6 +94,7 @@ def many_objectives(spec: Spec) -> Ready:
 
     Dear ones and those that keep a proximal policy have programs to themselves.
     """
+    use_every_core()
     cheap = {name: o for name, o in OBJECTIVES.items() if not o.dear}
     plain = {name: o for name, o in cheap.items() if "log_prob_prox" not in o.inputs}
     held = dict(list(plain.items())[: spec.lanes])
@@ -124,7 +126,7 @@ CONTENDERS = {
 
 
 def _swept(spec: Spec, program: Any, hypers: Any) -> Ready:
-    devices, updates = use_every_core(), program.config.num_updates
+    devices, updates = jax.local_device_count(), program.config.num_updates
     width = -(-spec.lanes // devices) * devices  # padded, as a plan pads it
     hypers = jax.tree.map(lambda x: np.full(width, x, np.float32), hypers)
     seeds = np.arange(width, dtype=np.uint32)
