@@ -8,8 +8,10 @@ import sys
 
 import pytest
 
-from rl_surrogates.store import StoreError, open_results
+from rl_surrogates.store import Leases, StoreError, open_results
 from rl_surrogates.sweep import run_sweep
+from rl_surrogates.sweep.held import Held
+from rl_surrogates.sweep.progress import Progress
 from tests.reliability.sweeping import ask, assert_same, tables
 
 pytestmark = pytest.mark.usefixtures("cheap")
@@ -80,3 +82,17 @@ def test_a_limit_on_the_size_of_files_is_told_in_one_line_and_loses_nothing(tmp_
         make_room()
         signal.signal(signal.SIGXFSZ, ignored)
     assert "File too large" in text
+
+
+def test_a_lease_that_could_not_be_given_back_is_not_in_the_way(tmp_path, reference, monkeypatch):
+    def fail(progress, event):
+        raise StoreError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Held, "leave", lambda held: None)
+        patch.setattr(Progress, "tell", fail)
+        with pytest.raises(StoreError, match="full"):
+            run_sweep(ask(), out=tmp_path)
+    assert not all(lease.released for lease in Leases(tmp_path / "tiny").all())
+    run_sweep(ask(), out=tmp_path)
+    assert_same(tables(tmp_path / "tiny"), reference)
