@@ -36,6 +36,11 @@ def narrow_product(inputs: Array, kernel: Array, *unused: Any, **also_unused: An
     return jax.lax.dot_general(inputs, turned, (((inputs.ndim - 1,), (1,)), ((), ())))
 
 
+def linear(size: int) -> nn.Module:
+    """The last layer of a policy: `[..., F]` -> `[..., size]`, inside the head that calls it."""
+    return nn.Dense(size, name=HEAD, dot_general=narrow_product)
+
+
 class CategoricalHead(nn.Module):
     """Logits of one action out of `num_actions`, linear in the features."""
 
@@ -44,9 +49,7 @@ class CategoricalHead(nn.Module):
     @nn.compact
     def __call__(self, features: Array) -> Categorical:
         """`[..., F]` -> a distribution `[...]` over `num_actions` actions."""
-        return Categorical(
-            nn.Dense(self.num_actions, name=HEAD, dot_general=narrow_product)(features)
-        )
+        return Categorical(linear(self.num_actions)(features))
 
 
 class MultiCategoricalHead(nn.Module):
@@ -57,7 +60,7 @@ class MultiCategoricalHead(nn.Module):
     @nn.compact
     def __call__(self, features: Array) -> MultiCategorical:
         """`[..., F]` -> a distribution `[...]` over one choice per factor."""
-        logits = nn.Dense(sum(self.sizes), name=HEAD, dot_general=narrow_product)(features)
+        logits = linear(sum(self.sizes))(features)
         ends = [sum(self.sizes[: k + 1]) for k in range(len(self.sizes) - 1)]
         return MultiCategorical(tuple(jnp.split(logits, ends, axis=-1)))
 
@@ -72,7 +75,7 @@ class GaussianHead(nn.Module):
     @nn.compact
     def __call__(self, features: Array) -> DiagonalGaussian | TanhGaussian:
         """`[..., F]` -> a distribution `[...]` over `size` numbers."""
-        mean = nn.Dense(self.size, name=HEAD, dot_general=narrow_product)(features)
+        mean = linear(self.size)(features)
         log_std = self.param("log_std", nn.initializers.zeros, (self.size,))
         return self.family(mean, jnp.broadcast_to(log_std + math.log(self.initial_std), mean.shape))
 
@@ -87,9 +90,7 @@ class StateDependentGaussianHead(nn.Module):
     @nn.compact
     def __call__(self, features: Array) -> DiagonalGaussian | TanhGaussian:
         """`[..., F]` -> a distribution `[...]` over `size` numbers."""
-        mean, log_std = jnp.split(
-            nn.Dense(2 * self.size, name=HEAD, dot_general=narrow_product)(features), 2, axis=-1
-        )
+        mean, log_std = jnp.split(linear(2 * self.size)(features), 2, axis=-1)
         return self.family(mean, jnp.clip(log_std + math.log(self.initial_std), *LOG_STD_RANGE))
 
 

@@ -5,6 +5,7 @@ pickled. Ray itself tries nothing again: the driver sends an item out anew, from
 checkpoint. Calls to a cluster carry a token; there is no dashboard and no usage statistics.
 """
 
+import json
 import os
 import secrets
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 from rl_surrogates.config import Execution
 from rl_surrogates.sweep import leased
 from rl_surrogates.sweep.executors.protocol import Event, needs, problem, refusing
-from rl_surrogates.sweep.executors.remote import Remote, answer_of
+from rl_surrogates.sweep.executors.remote import Remote
 
 PATIENCE = 10.0  # seconds in which a cluster has to answer
 SETTINGS = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -65,7 +66,7 @@ class Ray(Remote):
         if not self.ray.wait([handle], timeout=0)[0]:
             return None
         try:
-            return answer_of(self.ray.get(handle))
+            return json.loads(self.ray.get(handle))
         except self.ray.exceptions.RayTaskError as error:
             if "No module named 'rl_surrogates" in str(error):
                 return {"event": "refused", "message": "a worker has no package rl_surrogates"}

@@ -5,7 +5,6 @@ that dies takes nothing along that is not in the folder: the next one sends the 
 a worker that finds an item held waits for its holder, or takes it over when the holder is lost.
 """
 
-import json
 import secrets
 import time
 from collections import deque
@@ -140,8 +139,3 @@ class Remote:
         if ended and ended["event"] == "finished" and "ended" not in told:
             told["ended"] = True
             self.inbox.append((item, ended))
-
-
-def answer_of(text: str) -> Event:
-    """The event in a worker's answer."""
-    return json.loads(text)
