@@ -11,6 +11,7 @@ update also measures the policy on its whole batch and bootstraps time limits in
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -109,41 +110,15 @@ def environments(spec: Spec) -> VecEnv:
 
 def ppo(spec: Spec) -> Ready:
     """PPO with the sizes and settings of the spec."""
-    sizes = spec.sizes()
-    learner = PPO(
-        "MlpPolicy",
-        environments(spec),
-        n_steps=sizes.num_steps,
-        batch_size=sizes.samples // sizes.num_minibatches,
-        n_epochs=sizes.num_epochs,
-        learning_rate=sizes.learning_rate,
-        clip_range_vf=0.2,
-        ent_coef=0.01,
-        policy_kwargs=_networks(spec),
-        device="cpu",
-        seed=0,
-    )
-    return _ready(spec, learner)
+    epochs = spec.sizes().num_epochs
+    return _ready(spec, PPO, n_epochs=epochs, clip_range_vf=0.2, ent_coef=0.01)
 
 
 def trpo(spec: Spec) -> Ready:
     """TRPO with the sizes and settings of the spec."""
-    sizes = spec.sizes()
-    learner = TRPO(
-        "MlpPolicy",
-        environments(spec),
-        n_steps=sizes.num_steps,
-        batch_size=sizes.samples // sizes.num_minibatches,
-        cg_max_steps=10,
-        cg_damping=1e-3,
-        gae_lambda=0.98,
-        n_critic_updates=sizes.num_epochs,
-        learning_rate=sizes.learning_rate,
-        policy_kwargs=_networks(spec),
-        device="cpu",
-        seed=0,
-    )
-    return _ready(spec, learner)
+    epochs = spec.sizes().num_epochs
+    solver = {"cg_max_steps": 10, "cg_damping": 1e-3}
+    return _ready(spec, TRPO, n_critic_updates=epochs, gae_lambda=0.98, **solver)
 
 
 CONTENDERS = {"sb3": ppo, "sb3_contrib": trpo}
@@ -155,8 +130,20 @@ def _networks(spec: Spec) -> dict[str, Any]:
     return {"net_arch": nets, "activation_fn": ACTIVATIONS[spec.sizes().activation]}
 
 
-def _ready(spec: Spec, learner: Any) -> Ready:
-    rollout = spec.sizes().samples
+def _ready(spec: Spec, kind: Callable, **settings: Any) -> Ready:
+    sizes = spec.sizes()
+    rollout = sizes.samples
+    learner = kind(
+        "MlpPolicy",
+        environments(spec),
+        n_steps=sizes.num_steps,
+        batch_size=rollout // sizes.num_minibatches,
+        learning_rate=sizes.learning_rate,
+        policy_kwargs=_networks(spec),
+        device="cpu",
+        seed=0,
+        **settings,
+    )
     seconds = {n: _seconds(learner, rollout, n) for n in (torch.get_num_threads(), 1)}
     threads = min(seconds, key=seconds.get)
     torch.set_num_threads(threads)
