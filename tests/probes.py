@@ -15,6 +15,16 @@ import jax.numpy as jnp
 from rl_surrogates.distributions import Categorical
 
 CONSTANT, UNIFORM, TWO_STEPS, ARM, MATCH, ENDLESS, CLOCK = range(7)
+DEATH, LIMIT = 0, 1
+LANES = {  # kind, steps of an episode, how it ends
+    "constant": (CONSTANT, 1, DEATH),
+    "uniform": (UNIFORM, 1, DEATH),
+    "two_steps": (TWO_STEPS, 2, DEATH),
+    "arm": (ARM, 1, DEATH),
+    "match": (MATCH, 1, DEATH),
+    "endless": (ENDLESS, 8, LIMIT),
+    "clock": (CLOCK, 8, DEATH),
+}
 
 
 @jax.tree_util.register_dataclass

@@ -9,19 +9,9 @@ import pytest
 
 from rl_surrogates import make_program, spaces
 from rl_surrogates.config import Config
-from tests.probes import ARM, CLOCK, CONSTANT, ENDLESS, MATCH, TWO_STEPS, UNIFORM, Probe
+from tests.probes import LANES, MATCH, Probe
 
 GAMMA = 0.98
-DEATH, LIMIT = 0, 1
-LANES = {  # kind, steps of an episode, how it ends
-    "constant": (CONSTANT, 1, DEATH),
-    "uniform": (UNIFORM, 1, DEATH),
-    "two_steps": (TWO_STEPS, 2, DEATH),
-    "arm": (ARM, 1, DEATH),
-    "match": (MATCH, 1, DEATH),
-    "endless": (ENDLESS, 8, LIMIT),
-    "clock": (CLOCK, 8, DEATH),
-}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,21 +7,16 @@ import pytest
 
 from rl_surrogates import make_program
 from rl_surrogates.config import Config
-from tests.probes import ARM, CLOCK, CONSTANT, ENDLESS, MATCH, TWO_STEPS, UNIFORM, Probe
+from tests.probes import (
+    DEATH,
+    ENDLESS,
+    LANES,
+    Probe,
+)
 
 SEEDS = 2
-DEATH, LIMIT = 0, 1
 GAMMA, LAMBDA = 0.98, 0.95
-LANES = {  # kind, steps of an episode, how it ends
-    "constant": (CONSTANT, 1, DEATH),
-    "uniform": (UNIFORM, 1, DEATH),
-    "two_steps": (TWO_STEPS, 2, DEATH),
-    "arm": (ARM, 1, DEATH),
-    "match": (MATCH, 1, DEATH),
-    "endless": (ENDLESS, 8, LIMIT),
-    "clock": (CLOCK, 8, DEATH),
-    "endless_taken_for_death": (ENDLESS, 8, DEATH),
-}
+LANES = {**LANES, "endless_taken_for_death": (ENDLESS, 8, DEATH)}
 
 
 @pytest.fixture(scope="module", params=["mlp", pytest.param("gru", marks=pytest.mark.slow)])

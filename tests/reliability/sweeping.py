@@ -1,5 +1,9 @@
 """A tiny sweep that is cheap to run hundreds of times, and what two runs of it must agree in."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pandas as pd
 
 from rl_surrogates.config import make_question
@@ -8,6 +12,7 @@ from rl_surrogates.sweep import run_sweep, worker
 from rl_surrogates.sweep.lanes import Lanes
 from rl_surrogates.sweep.progress import Progress
 
+ROOT = Path(__file__).parents[2]
 UPDATES = 6
 TINY = {
     "env.name": "CartPole-v1",
@@ -78,3 +83,31 @@ def interrupt_after(monkeypatch, root, question, events, name="checkpoint"):
         except KeyboardInterrupt:
             return
     raise AssertionError(f"the sweep ended before {events} events")
+
+
+def command(question, out, environment, *options):
+    """The real command in a process of its own, on the question in the file `question`."""
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "rl_surrogates",
+            "sweep",
+            question.name,
+            "--out",
+            str(out),
+            *options,
+        ],
+        cwd=question.parent,
+        env={**environment, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process, status=0):
+    """Waits until the command has ended as it should; what it said of errors."""
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == status, errors
+    return errors

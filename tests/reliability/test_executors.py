@@ -6,12 +6,10 @@ import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections import deque
-from pathlib import Path
 
 import pytest
 
@@ -31,9 +29,8 @@ from rl_surrogates.sweep.executors.remote import Remote
 from rl_surrogates.sweep.executors.slurm import Slurm, parameters
 from rl_surrogates.sweep.job import make_job
 from rl_surrogates.sweep.progress import Progress
-from tests.reliability.sweeping import ask, assert_same, tables
+from tests.reliability.sweeping import ask, assert_same, command, finish, tables
 
-ROOT = Path(__file__).parents[2]
 # Ray and submitit leave it to the collector to notice that a process of theirs has ended, and fork
 # to start one; what they start replaces itself at once, so that nothing of jax runs in a fork.
 pytestmark = [
@@ -166,24 +163,11 @@ def test_a_hundred_killed_workers_of_ray_lose_nothing(cluster, reference, tmp_pa
 @pytest.mark.slow
 @needs("ray")
 def test_a_killed_driver_of_ray_loses_nothing_and_a_second_one_is_told_who_drives(shared, tmp_path):
-    (tmp_path / "tiny.yaml").write_text(COMMAND)
-    environment = {**shared, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    question = tmp_path / "tiny.yaml"
+    question.write_text(COMMAND)
 
     def start(root, executor):
-        arguments = ["sweep", "tiny.yaml", "--out", str(root), "--executor", executor]
-        return subprocess.Popen(
-            [sys.executable, "-m", "rl_surrogates", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def finish(process, status=0):
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == status, errors
-        return errors
+        return command(question, root, shared, "--executor", executor)
 
     finish(start(tmp_path / "whole", "local"))
     reference, chosen, kills = tables(tmp_path / "whole" / "tiny"), random.Random(3), 0

@@ -8,14 +8,12 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.reliability.sweeping import UPDATES, assert_same, tables
+from tests.reliability.sweeping import ROOT, UPDATES, assert_same, command, finish, tables
 from tests.reliability.zygote import STEPS
 
-ROOT = Path(__file__).parents[2]
 ITEMS, RUNS = 3, 24
 
 
@@ -145,23 +143,11 @@ def test_of_two_sweeps_in_one_folder_one_writes_and_the_other_is_told(
 @pytest.mark.slow
 def test_killing_the_command_and_its_worker_with_it_changes_no_bit(shared, tmp_path):
     """The real command: its worker notices, leaves, and lets the next one have the folder."""
-    (tmp_path / "tiny.yaml").write_text(COMMAND)
-    environment = {**shared, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    question = tmp_path / "tiny.yaml"
+    question.write_text(COMMAND)
 
     def start(root):
-        arguments = ["sweep", "tiny.yaml", "--out", str(root)]
-        return subprocess.Popen(
-            [sys.executable, "-m", "rl_surrogates", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def finish(process):
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+        return command(question, root, shared)
 
     finish(start(tmp_path / "first"))
     begun = time.monotonic()
