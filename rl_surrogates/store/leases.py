@@ -33,6 +33,7 @@ from rl_surrogates.store.files import StoreError
 LEASES = "leases"
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # said by a file system
 TTL = 60.0  # seconds without a heartbeat after which a holder counts as lost
+_HELD: set[str] = set()  # tokens of the leases that this process holds, by whatever `Leases`
 _FILE = re.compile(rf"({files.NAME.pattern})\.(\d+)", re.ASCII)
 
 
@@ -83,7 +84,10 @@ class Leases:
         if not self.made:
             files.make_folder(self.folder)
             self.made = True
-        return mine if self._make(mine) else None
+        if not self._make(mine):
+            return None
+        _HELD.add(token)
+        return mine
 
     def renew(self, lease: Lease, **report: Any) -> Lease | None:
         """The lease with a new heartbeat and `report`; None where the item was taken over."""
@@ -94,7 +98,13 @@ class Leases:
         return renewed
 
     def release(self, lease: Lease) -> None:
-        """Lets others take the item at once."""
+        """Lets others take the item at once.
+
+        Raises:
+          StoreError: that cannot be written, as on a full disk. This process may take the item all
+            the same, and others once the heartbeat is old.
+        """
+        _HELD.discard(lease.token)
         if self.holds(lease):
             self._replace(lease._replace(released=True))
 
@@ -107,7 +117,10 @@ class Leases:
         """Whether the item may be taken over."""
         if lease.released or self.clock() - lease.heartbeat > self.ttl:
             return True
-        return lease.host == self.host and not lock.runs(lease.pid)
+        if lease.host != self.host:
+            return False
+        forgotten = lease.pid == self.pid and lease.token not in _HELD
+        return forgotten or not lock.runs(lease.pid)
 
     def find(self, item: str) -> Lease | None:
         """The newest lease of the item; None where it was never taken."""

@@ -170,9 +170,6 @@ class Sweep:
         deadline = time.monotonic() + PATIENCE
         while not (lease := self.leases.claim(item.item)):
             other = self.leases.find(item.item)
-            if (other.host, other.pid) == (self.leases.host, self.leases.pid):
-                self.leases.release(other)  # an earlier sweep here could not, as on a full disk
-                continue
             if other.host == self.leases.host and time.monotonic() < deadline:
                 time.sleep(0.1)
                 continue

@@ -10,8 +10,6 @@ import pytest
 
 from rl_surrogates.store import Leases, StoreError, open_results
 from rl_surrogates.sweep import run_sweep
-from rl_surrogates.sweep.held import Held
-from rl_surrogates.sweep.progress import Progress
 from tests.reliability.sweeping import ask, assert_same, tables
 
 pytestmark = pytest.mark.usefixtures("cheap")
@@ -85,12 +83,11 @@ def test_a_limit_on_the_size_of_files_is_told_in_one_line_and_loses_nothing(tmp_
 
 
 def test_a_lease_that_could_not_be_given_back_is_not_in_the_way(tmp_path, reference, monkeypatch):
-    def fail(progress, event):
+    def fail(leases, lease):
         raise StoreError("full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Held, "leave", lambda held: None)
-        patch.setattr(Progress, "tell", fail)
+        patch.setattr(Leases, "_replace", fail)
         with pytest.raises(StoreError, match="full"):
             run_sweep(ask(), out=tmp_path)
     assert not all(lease.released for lease in Leases(tmp_path / "tiny").all())
