@@ -40,21 +40,27 @@ INTERRUPTED, TERMINATED = 130, 143
 Inputs = tyro.conf.Positional[tuple[str, ...]]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """What every command that trains may be told."""
+
+    executor: str | None = None
+    """Who trains: local (a worker process that may die without ending the sweep), inline (this
+    process), ray or slurm; by default what the file says, or else local."""
+    strict: bool = False
+    """Refuse to continue results that other package versions began."""
+
+
 @dataclasses.dataclass(frozen=True)
-class Sweep:
+class Sweep(Training):
     """Answer questions: train what is missing, then show the table and write the report."""
 
     inputs: Annotated[Inputs, tyro.conf.arg(metavar="FILE.yaml... [PATH=VALUE...]")]
     """Question files, and values to use instead of theirs."""
     out: str = "results"
     """The folder that holds one folder per question."""
-    executor: str | None = None
-    """Who trains: local (a worker process that may die without ending the sweep), inline (this
-    process), ray or slurm; by default what the file says, or else local."""
     yes: bool = False
     """Run however many runs it comes to."""
-    strict: bool = False
-    """Refuse to continue results that other package versions began."""
 
     def __call__(self) -> int:
         """Runs the questions one after the other."""
@@ -64,7 +70,7 @@ class Sweep:
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class Run(Training):
     """Train one run file with several seeds: a question of one setting."""
 
     inputs: Annotated[Inputs, tyro.conf.arg(metavar="FILE.yaml... [PATH=VALUE...]")]
@@ -73,11 +79,6 @@ class Run:
     """How many seeds, from 0."""
     out: str = "results"
     """The folder that holds one folder per run file."""
-    executor: str | None = None
-    """Who trains: local (a worker process that may die without ending the sweep), inline (this
-    process), ray or slurm; by default what the file says, or else local."""
-    strict: bool = False
-    """Refuse to continue results that other package versions began."""
     yes: bool = False
     """Run however many runs it comes to."""
 
@@ -89,16 +90,11 @@ class Run:
 
 
 @dataclasses.dataclass(frozen=True)
-class Resume:
+class Resume(Training):
     """Go on with a sweep that was interrupted, from what its folder says."""
 
     folder: tyro.conf.Positional[Path]
     """The folder of one question, such as results/why_the_ratio."""
-    executor: str | None = None
-    """Who trains: local (a worker process that may die without ending the sweep), inline (this
-    process), ray or slurm; by default what the file says, or else local."""
-    strict: bool = False
-    """Refuse to continue results that other package versions began."""
 
     yes: ClassVar[bool] = True
 

@@ -189,8 +189,8 @@ class Results:
         if column not in rows:
             raise KeyError(f"evaluation/{column}: not recorded; there are {list(rows)}")
         rows = rows[rows["mode"] == mode]
-        last = rows.groupby("run_id")["env_steps"].transform("max")
-        when = last if env_steps is None else env_steps
+        last = rows.groupby("run_id")["env_steps"]
+        when = last.transform("max") if env_steps is None else env_steps
         return rows[rows["env_steps"] == when].groupby("run_id")[column].mean()
 
     def _final(self, column: str) -> pd.Series:

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import random
 import shutil
 
@@ -16,6 +15,7 @@ from rl_surrogates.store import (
     manifest,
     open_results,
 )
+from tests.store.full_disk import full_at
 
 ITEMS = 7
 ENTRY = {"sha256": "0" * 64, "bytes": 1, "table": "runs", "item": "x", "versions": {"jax": "0"}}
@@ -174,15 +174,7 @@ def names(first, last):
 
 
 def fails(store, step, k, monkeypatch) -> bool:
-    real, count = getattr(os, step), itertools.count()
-
-    def fail(*arguments):
-        if next(count) == k:
-            raise OSError(28, os.strerror(28))
-        return real(*arguments)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(files.os, step, fail)
+    with full_at(step, k, monkeypatch):
         try:
             store.update([], dict.fromkeys(names(5, 6), ENTRY))
         except StoreError as error:

@@ -1,5 +1,4 @@
 import json
-import os
 
 import pandas as pd
 import pytest
@@ -14,6 +13,7 @@ from rl_surrogates.store import (
     open_results,
     parquet,
 )
+from tests.store.full_disk import full_at
 
 
 def test_every_file_is_listed_with_its_size_and_hash(sweep):
@@ -242,15 +242,7 @@ def _restore(sweep, before):
 
 def _fails_at(sweep, plan, step, k, monkeypatch) -> bool:
     """Whether opening with an edited plan and committing fails when the k-th `step` does."""
-    real, count = getattr(os, step), iter(range(10_000))
-
-    def fail(*arguments):
-        if next(count) == k:
-            raise OSError(28, os.strerror(28))
-        return real(*arguments)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(files.os, step, fail)
+    with full_at(step, k, monkeypatch):
         try:
             store = sweep.open(plan=plan)
             store.commit("item1", *sweep.tables(setting=1))
