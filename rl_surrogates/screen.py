@@ -72,10 +72,11 @@ def show_status(status: Status) -> None:
         return
     table = Table("item", "where", "update", "steps/s", "heard of", box=None, pad_edge=False)
     for lease in [*status.running, *status.lost]:
-        where = f"{lease.host}, process {lease.pid}"
         update = f"{lease.report.get('update', 0):,} of {lease.report.get('of', 0):,}"
         cells = [f"{speed(lease):,.0f}", f"{status.age(lease):.0f} s ago"]
-        table.add_row(lease.item, where, update, *cells, style="red" * (lease in status.lost))
+        table.add_row(
+            lease.item, lease.holder, update, *cells, style="red" * (lease in status.lost)
+        )
     console().print(table)
 
 

@@ -49,6 +49,12 @@ class Lease(NamedTuple):
     released: bool = False
     report: dict[str, Any] = {}  # what the holder wants others to read
 
+    @property
+    def holder(self) -> str:
+        """Who holds it, in words; a file that cannot be read names nobody."""
+        known = f"process {self.pid} on host {self.host!r}"
+        return known if self.host else "a process whose lease cannot be read"
+
 
 class Leases:
     """The leases of one results folder, as one process sees and takes them."""
@@ -137,7 +143,8 @@ class Leases:
                 if found := _FILE.fullmatch(entry.name):
                     item, generation = found[1], int(found[2])
                     newest[item] = max(generation, newest.get(item, 0))
-        return [self._read(item, generation) for item, generation in sorted(newest.items())]
+        found = (self._read(item, generation) for item, generation in sorted(newest.items()))
+        return [lease for lease in found if lease]
 
     def forget(self, items: Iterable[str]) -> None:
         """Removes the leases of items that the manifest lists: nobody needs to take them again."""
@@ -151,16 +158,21 @@ class Leases:
             raise StoreError(f"{item[:120]!r}: not a name for a work item")
         return self.folder / f"{item}.{generation}"
 
-    def _read(self, item: str, generation: int) -> Lease:
-        """What the file says; one that cannot be read is as old as it is on the disk."""
+    def _read(self, item: str, generation: int) -> Lease | None:
+        """What the file says; one that cannot be read is as old as it is on the disk.
+
+        None where it is gone: its item was finished, and forgotten, since it was looked for.
+        """
         path = self._path(item, generation)
         try:
             found = json.loads(files.read(path))
             found |= {"pid": int(found["pid"]), "heartbeat": float(found["heartbeat"])}
+            found |= {"host": str(found["host"]), "report": dict(found["report"])}
             return Lease(item, generation, **found)
         except (StoreError, ValueError, TypeError, KeyError):
-            written = path.stat().st_mtime if path.exists() else 0.0
-            return Lease(item, generation, "", 0, "", written)
+            with contextlib.suppress(FileNotFoundError):
+                return Lease(item, generation, "", 0, "", path.lstat().st_mtime)
+        return None
 
     def _make(self, lease: Lease) -> bool:
         """Makes the file of a new lease, whole, unless there is one of that name."""

@@ -170,12 +170,13 @@ class Sweep:
         deadline = time.monotonic() + PATIENCE
         while not (lease := self.leases.claim(item.item)):
             other = self.leases.find(item.item)
-            if other.host == self.leases.host and time.monotonic() < deadline:
+            if not other or (other.host == self.leases.host and time.monotonic() < deadline):
                 time.sleep(0.1)
                 continue
             raise store.StoreError(
-                f"{self.opened.path}: process {other.pid} on host {other.host!r} still trains work "
-                f"item {item.item} there, for a sweep that was killed; it will finish, or end it"
+                f"{self.opened.path}: {other.holder} still trains work item {item.item} there, for "
+                "a sweep that was killed; it will finish, or end it: the item is free "
+                f"{self.leases.ttl:g} s after its holder was last heard of"
             )
         held = self.held[item.item] = Held(self.leases, lease)
         held.begin(of=self.plan.programs[item.program].config.num_updates)

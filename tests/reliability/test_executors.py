@@ -14,7 +14,7 @@ from collections import deque
 import pytest
 
 from rl_surrogates.config import ConfigError, Execution
-from rl_surrogates.store import Leases, Store, open_results
+from rl_surrogates.store import Leases, Store, StoreError, open_results
 from rl_surrogates.sweep import (
     engine,
     executors,
@@ -311,7 +311,10 @@ def test_a_stopped_sweep_is_heard_by_its_workers(tmp_path, cheap, reference, mon
 def test_a_local_sweep_leaves_alone_what_a_worker_elsewhere_still_trains(tmp_path, cheap):
     job, _ = opened_job(tmp_path)
     Leases(job.folder, host="elsewhere", pid=7).claim(job.item.item)
-    with pytest.raises(Exception, match="process 7 on host 'elsewhere' still trains work item"):
+    with pytest.raises(StoreError, match="process 7 on host 'elsewhere' still trains work item"):
+        run_sweep(ask(), out=tmp_path)
+    (job.folder / "leases" / f"{job.item.item}.0").write_bytes(b"")
+    with pytest.raises(StoreError, match="a process whose lease cannot be read still trains"):
         run_sweep(ask(), out=tmp_path)
 
 

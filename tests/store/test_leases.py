@@ -89,7 +89,10 @@ def test_of_many_takers_one_succeeds_again_and_again(links, tmp_path, clock, mon
             clock.now += 2.0
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"pid": "x"}', b"\xff"])
+NO_REPORT = b'{"host": "one", "pid": 1, "token": "", "heartbeat": 0, "report": 1}'
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"pid": "x"}', b"\xff", NO_REPORT])
 def test_a_lease_that_cannot_be_read_is_taken_over_when_it_is_old(content, pair, tmp_path, clock):
     one, two = pair
     one.claim("a")
@@ -97,8 +100,22 @@ def test_a_lease_that_cannot_be_read_is_taken_over_when_it_is_old(content, pair,
     path.write_bytes(content)
     os.utime(path, (clock.now, clock.now))
     assert two.claim("a") is None  # it may be half written
+    assert two.find("a").holder == "a process whose lease cannot be read"
     clock.now += 61.0
     assert two.claim("a").generation == 1
+
+
+def test_a_lease_that_is_forgotten_while_it_is_read_is_none(pair, monkeypatch):
+    one, two = pair
+    assert one.claim("a") and one.claim("b").holder == "process 1 on host 'one'"
+    read = leases.files.read
+
+    def late(path):
+        path.unlink()
+        return read(path)
+
+    monkeypatch.setattr(leases.files, "read", late)
+    assert two.all() == [] and not list(two.folder.iterdir())
 
 
 def test_what_is_finished_leaves_no_file(pair, tmp_path, clock):
