@@ -128,6 +128,7 @@ def test_a_bad_file_is_refused_by_a_fresh_process_within_three_seconds(place, en
         (["run", "tiny.yaml"], "tiny.yaml"),  # a question is not a run
         (["sweep", "tiny.yaml", "ascent.learning_rate=fast"], "ascent.learning_rate"),
         (["sweep", "tiny.yaml", "ascent.lerning_rate=1"], "learning_rate"),
+        (["sweep", "--executor", "ray", "tiny.yaml", "--yes", "num_evns=1"], "num_envs"),
         (["sweep", "tiny.yaml", "bad.yaml"], "bad.yaml"),  # nothing of the first is trained
         (["sweep", "tiny.yaml", "seeds.count=100000"], "200000"),
         (["report", "nowhere"], "nowhere"),

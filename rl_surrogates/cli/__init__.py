@@ -6,6 +6,7 @@ after SIGINT and SIGTERM. What was done before an interruption is kept, and the 
 """
 
 import dataclasses
+import itertools
 import signal
 import sys
 from pathlib import Path
@@ -141,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = tyro.extras.subcommand_cli_from_dict(
             commands,
             prog="rl-surrogates",
-            args=arguments,
+            args=options_last(sys.argv[1:] if arguments is None else arguments, commands),
             config=(tyro.conf.FlagCreatePairsOff,),
         )
         return command()
@@ -151,6 +152,23 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt as interruption:
         print("\ninterrupted; what was done is kept, and the same command goes on", file=sys.stderr)
         return 128 + getattr(interruption, "signum", signal.SIGINT)
+
+
+def options_last(arguments: list[str], commands: dict[str, type]) -> list[str]:
+    """The same arguments, so that files and values may stand after options as well."""
+    command = commands.get(next(iter(arguments), ""))
+    if not command:
+        return arguments
+    fields = dataclasses.fields(command)
+    alone = {f"--{field.name}" for field in fields if field.type is bool} | {"-h", "--help"}
+    plain, options, rest = [], [], iter(arguments[1:])
+    for text in rest:
+        if text.startswith("-"):
+            values = int(text not in alone and "=" not in text)
+            options += [text, *itertools.islice(rest, values)]
+        else:
+            plain.append(text)
+    return [arguments[0], *plain, *options]
 
 
 def split(inputs: tuple[str, ...]) -> tuple[list[str], list[str]]:
