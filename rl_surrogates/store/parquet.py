@@ -1,7 +1,8 @@
 """How does a table become bytes, the same bytes for the same table, and a table again?
 
-    runs          one row per run: what it was, how it ended, and every leaf of its config under its
-    dotted path curves        one row per run and update; metrics in float32
+    runs          one row per run: what it was, how it ended, and every leaf of its config under
+                  its dotted path
+    curves        one row per run and update; metrics in float32
     evaluations   one row per evaluation episode
 
 A value that no Parquet column can share with its neighbours (a list, or text beside numbers) is
@@ -47,6 +48,7 @@ EVALUATIONS = {
     "length": pa.int32(),
 }
 SMALL = 1_000_000  # bytes of a part
+NARROW = 65_536  # bytes of a table
 FIXED = {"runs": RUNS, "curves": CURVES, "evaluations": EVALUATIONS}
 
 
@@ -72,8 +74,11 @@ def to_table(table: str, content: Content) -> pa.Table:
 
 def to_bytes(table: pa.Table) -> bytes:
     """Parquet; equal tables give equal bytes."""
+    # Where a column has few rows, its dictionary is all there is to compress, and starting to
+    # decompress one column after the other takes longer than reading them.
+    compression = "zstd" if table.nbytes > NARROW else "none"
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", store_schema=False)
+    pq.write_table(table, sink, compression=compression, store_schema=False)
     return sink.getvalue().to_pybytes()
 
 
