@@ -73,10 +73,10 @@ def show_status(status: Status) -> None:
     table = Table("item", "where", "update", "steps/s", "heard of", box=None, pad_edge=False)
     for lease in [*status.running, *status.lost]:
         update = f"{lease.report.get('update', 0):,} of {lease.report.get('of', 0):,}"
-        cells = [f"{speed(lease):,.0f}", f"{status.age(lease):.0f} s ago"]
-        table.add_row(
-            lease.item, lease.holder, update, *cells, style="red" * (lease in status.lost)
-        )
+        lost = lease in status.lost
+        pace = "lost" if lost else f"{speed(lease):,.0f}" if speed(lease) else "compiling"
+        cells = [lease.holder, update, pace, f"{status.age(lease):.0f} s ago"]
+        table.add_row(lease.item, *cells, style="red" if lost else None)
     console().print(table)
 
 

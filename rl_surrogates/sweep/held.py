@@ -1,6 +1,7 @@
 """How does everybody see what the holder of a lease does? In the report that the lease carries.
 
-began, steps, update, of        since when, and how far
+steps, update, of               how far
+timed                           when its first chunk was done, which had to be compiled, and steps
 score, diverged                 as in the event `chunk`
 submission                      which errand this is, where the worker was sent one
 resumed, checkpoints, ended     events of `item`; of the checkpoints the last ones
@@ -46,7 +47,7 @@ class Held:
 
     def begin(self, **about: Any) -> None:
         """Reports a start, whatever the last holder had reported but its checkpoints."""
-        fresh = {"began": self.leases.clock(), "steps": 0, "update": 0}
+        fresh = {"timed": None, "steps": 0, "update": 0}
         self.note(**fresh, resumed=None, ended=None, **about)
         self.heart.start()
 
@@ -69,7 +70,9 @@ class Held:
             news = {name: event[name] for name in ("update", "score", "diverged")}
             due = time.monotonic() - self.told > PAUSE
             self.told = time.monotonic() if due else self.told
-            self.note(write=due, **news, steps=self.report["steps"] + event["steps"])
+            steps = self.report["steps"] + event["steps"]
+            timed = self.report["timed"] or [self.leases.clock(), steps]
+            self.note(write=due, **news, steps=steps, timed=timed)
         elif kind == "resumed":
             self.note(resumed=event, update=event["update"])
         elif kind == "checkpoint":

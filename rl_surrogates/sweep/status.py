@@ -24,9 +24,9 @@ class Status(NamedTuple):
     lost: list[Lease]  # with a holder who does not
     waiting: int
     total_steps: int  # environment steps of the plan
-    done_steps: int
+    done_steps: int  # what running items have done and others have saved counts
+    missing_steps: int  # the rest, without that of items that were given up
     steps_per_second: float  # of those who run now, together
-
     now: float  # seconds since 1970
 
     def age(self, lease: Lease) -> float:
@@ -36,8 +36,7 @@ class Status(NamedTuple):
     @property
     def seconds_left(self) -> float | None:
         """At the speed of those who run now; None where nobody does."""
-        missing = self.total_steps - self.done_steps
-        return missing / self.steps_per_second if self.steps_per_second else None
+        return self.missing_steps / self.steps_per_second if self.steps_per_second else None
 
 
 def status_of(folder: str | os.PathLike, clock: Callable[[], float] = time.time) -> Status:
@@ -52,21 +51,29 @@ def status_of(folder: str | os.PathLike, clock: Callable[[], float] = time.time)
     stored = manifest.items(listed)
     failed = {item for item, parts in stored.items() if "traceback" in parts}
     done = finished_items(plan, stored.keys() - failed, folder, listed)
-    held = [each for each in leases.all() if not each.released and each.item not in done]
+    found = leases.all()
+    held = [each for each in found if not each.released and each.item not in done]
     lost = [lease for lease in held if leases.expired(lease)]
     running = [lease for lease in held if lease not in lost]
-    each = steps_of_items(plan)
+    updates, steps = updates_of_items(plan), steps_of_items(plan)
+    reached = saved_updates(listed, found)
+    for lease in running:
+        reached[lease.item] = max(lease.report.get("update", 0), reached.get(lease.item, 0))
+    reached |= {item: updates[item] for item in done}
+    whole = {item: updates[item] * steps[item] for item in steps}
+    made = {item: reached.get(item, 0) * steps[item] for item in steps}
     begun = {lease.item for lease in held}
     return Status(
         name=plan["name"],
-        items=len(each),
+        items=len(steps),
         done=len(done),
-        failed=len(failed & each.keys()),
+        failed=len(failed & steps.keys()),
         running=running,
         lost=lost,
-        waiting=len(each.keys() - done - failed - begun),
-        total_steps=sum(each.values()),
-        done_steps=sum(each[item] for item in done) + sum(progress(one, each) for one in running),
+        waiting=len(steps.keys() - done - failed - begun),
+        total_steps=sum(whole.values()),
+        done_steps=sum(made.values()),
+        missing_steps=sum(whole[item] - made[item] for item in steps.keys() - failed),
         steps_per_second=sum(speed(lease) for lease in running),
         now=clock(),
     )
@@ -84,26 +91,37 @@ def finished_items(
     return done
 
 
-def steps_of_items(plan: dict) -> dict[str, int]:
-    """Environment steps of each work item of a plan."""
-    first = {p["program"]: p["static"] for p in plan["programs"]}
-    steps = {program: steps_of_run(static) for program, static in first.items()}
-    return {i["item"]: steps[i["program"]] * len(i["runs"]) for i in plan["items"]}
+def steps_of_items(plan: dict[str, Any]) -> dict[str, int]:
+    """Environment steps of one update of each work item of a plan."""
+    static = {each["program"]: each["static"] for each in plan["programs"]}
+    batch = {name: each["num_envs"] * each["num_steps"] for name, each in static.items()}
+    return {i["item"]: batch[i["program"]] * len(i["runs"]) for i in plan["items"]}
 
 
-def steps_of_run(static: dict) -> int:
-    """Environment steps of a run with these static values."""
-    batch = static["num_envs"] * static["num_steps"]
-    return static["total_timesteps"] // batch * batch
+def updates_of_items(plan: dict[str, Any]) -> dict[str, int]:
+    """Updates of each work item of a plan."""
+    static = {each["program"]: each["static"] for each in plan["programs"]}
+    updates = {
+        name: each["total_timesteps"] // (each["num_envs"] * each["num_steps"])
+        for name, each in static.items()
+    }
+    return {item["item"]: updates[item["program"]] for item in plan["items"]}
 
 
-def progress(lease: Lease, each: dict[str, int]) -> int:
-    """Environment steps of a running item that are done."""
-    report = lease.report
-    return int(each.get(lease.item, 0) * report.get("update", 0) / max(report.get("of", 1), 1))
+def saved_updates(listed: manifest.Files, leases: list[Lease]) -> dict[str, int]:
+    """How far work items have come by their checkpoints, listed or reported."""
+    paths = [path for path, entry in listed.items() if "checkpoint" in entry]
+    paths += [path for lease in leases for path in lease.report.get("checkpoints") or ()]
+    saved: dict[str, int] = {}
+    for path in paths:
+        item, update = Path(path).name.split(".")[:2]
+        saved[item] = max(int(update), saved.get(item, 0))
+    return saved
 
 
 def speed(lease: Lease) -> float:
-    """Environment steps per second of a running item, since its holder began."""
-    seconds = lease.heartbeat - lease.report.get("began", lease.heartbeat)
-    return lease.report.get("steps", 0) / seconds if seconds > 0 else 0.0
+    """Environment steps per second of a running item, by whoever holds it now; 0 until it has done
+    more than what it compiled first."""
+    since, steps = lease.report.get("timed") or (lease.heartbeat, 0)
+    seconds = lease.heartbeat - since
+    return (lease.report.get("steps", 0) - steps) / seconds if seconds > 0 else 0.0

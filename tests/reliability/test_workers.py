@@ -7,7 +7,7 @@ import jax
 import pytest
 
 from rl_surrogates.store import open_results
-from rl_surrogates.sweep import engine, executors, make_plan, run_sweep
+from rl_surrogates.sweep import engine, executors, make_plan, run_sweep, status_of
 from rl_surrogates.sweep.executors import inline, local
 from rl_surrogates.sweep.job import from_line, make_job, to_line
 from rl_surrogates.sweep.lanes import Lanes
@@ -73,6 +73,8 @@ def test_an_item_that_kills_every_worker_is_given_up_and_the_rest_goes_on(
     assert told.count("trying again") == 2 and "given up, see" in told
     path = tmp_path / "tiny" / "parts" / f"{first}.traceback.txt"
     assert str(path) in told and path.read_text().endswith("ended with status -11")
+    stands = status_of(tmp_path / "tiny")
+    assert (stands.done, stands.failed, stands.waiting, stands.missing_steps) == (1, 1, 0, 0)
 
     mortal(lambda job, event: False)  # whatever it was is mended: only what failed runs again
     run_sweep(ask(), out=tmp_path)
