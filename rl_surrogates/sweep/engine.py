@@ -149,6 +149,8 @@ class Sweep:
                 if event["event"] in ENDINGS:
                     self._end(self.running.pop(name), event, heard)
         finally:
+            if self.executor.leased:  # while the lock is held: the next driver takes a session over
+                session.end(self.opened.path)
             for held in self.held.values():
                 held.leave()
         if not self.waiting:

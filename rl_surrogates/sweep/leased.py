@@ -60,9 +60,9 @@ def unfit(told: dict[str, Any]) -> str:
     for name, version in told["versions"].items():
         if own.get(name) != version:
             return f"{here} has {name} {own.get(name)}, the sweep is driven with {version}"
-    if not session.sees(Path(folder), told["session"]) and not Path(folder).is_dir():
+    if not Path(folder).is_dir():
         return f"{here} does not see {folder}; take a folder that all machines share"
-    if session.lasts(Path(folder)) and not session.sees(Path(folder), told["session"]):
+    if not session.sees(Path(folder), told["session"]):
         return f"{here} sees another folder as {folder}; take one that all machines share"
     if found != told["devices"]:
         return f"{here} has {found} devices, the sweep is planned for {told['devices']}"

@@ -1,11 +1,14 @@
 """What the tests of this folder compile, once."""
 
+import contextlib
 import os
 
 import pytest
 
+from rl_surrogates.sweep import engine
 from tests.compiled import share_compilations
-from tests.reliability import sweeping
+from tests.reliability import hands, sweeping
+from tests.reliability.zygote import Zygote
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +19,26 @@ def shared(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def zygote(shared):
+    """What forks sweeps to be killed."""
+    with contextlib.closing(Zygote(shared)) as zygote:
+        yield zygote
+
+
+@pytest.fixture(scope="session")
 def compiled():
     """The compiled functions of the tiny sweep, by program."""
     return {}
+
+
+@pytest.fixture
+def executors(shared, monkeypatch):
+    """Those of the tests have names too; SLURM's is submitit's own, on this machine."""
+    for name, value in shared.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(engine.EXECUTORS, "beside", hands.Beside)
+    monkeypatch.setitem(engine.EXECUTORS, "mailbox", hands.Mailbox)
+    monkeypatch.setitem(engine.EXECUTORS, "slurm", hands.HereSlurm)
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """A tiny sweep that is cheap to run hundreds of times, and what two runs of it must agree in."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from rl_surrogates.config import make_question
 from rl_surrogates.store import open_results
@@ -66,6 +68,33 @@ def assert_same(one, other):
         pd.testing.assert_frame_equal(one[name], other[name], check_exact=True)
 
 
+def clean(folder):
+    """Whether nothing is left but the results."""
+    left = [*(folder / "leases").glob("*"), *(folder / "checkpoints").glob("*")]
+    listed = open_results(folder)._listed
+    strays = [p for p in (folder / "parts").glob("*") if f"parts/{p.name}" not in listed]
+    return not left and not strays
+
+
+def assert_whole(folder, reference):
+    """Nothing lost, nothing doubled, nothing left over."""
+    assert_same(tables(folder), reference)
+    assert clean(folder)
+    parts = [pd.read_parquet(path) for path in (folder / "parts").glob("*.runs.parquet")]
+    stored = pd.concat(parts)["run_id"]
+    assert stored.is_unique and set(stored) == set(reference["runs"]["run_id"])
+
+
+def held(leases):
+    """The leases whose items are being worked on: with a holder who lives and is not done."""
+    return [lease for lease in leases.all() if not leases.expired(lease) and at_work(lease)]
+
+
+def at_work(lease):
+    """Whether an item is neither given back nor finished."""
+    return not lease.released and not lease.report.get("ended")
+
+
 def interrupt_after(monkeypatch, root, question, events, name="checkpoint"):
     """Runs the sweep until so many events of this name were told; then it is thrown out."""
     told = iter(range(events))
@@ -83,6 +112,13 @@ def interrupt_after(monkeypatch, root, question, events, name="checkpoint"):
         except KeyboardInterrupt:
             return
     raise AssertionError(f"the sweep ended before {events} events")
+
+
+def needs(package):
+    """Leaves a test out where an extra is not installed."""
+    return pytest.mark.skipif(
+        importlib.util.find_spec(package) is None, reason=f"{package} is not installed"
+    )
 
 
 def command(question, out, environment, *options):

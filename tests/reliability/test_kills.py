@@ -1,62 +1,15 @@
 """kill -9 at any moment: what was stored is sound, and the sweep ends with the same bits."""
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.reliability.sweeping import ROOT, UPDATES, assert_same, command, finish, tables
+from tests.reliability.sweeping import UPDATES, assert_same, command, finish, tables
 from tests.reliability.zygote import STEPS
 
 ITEMS, RUNS = 3, 24
-
-
-class Zygote:
-    """Forks sweeps, and kills them."""
-
-    def __init__(self, environment):
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.reliability.zygote"],
-            cwd=ROOT,
-            env={**environment, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout.readline() == "ready\n"
-
-    def sweep(self, root, aim=None, after=None):
-        """Runs or resumes the sweep below `root`; whether it was killed, and its seconds."""
-        started = time.monotonic()
-        status, log = self.status_of(root, root.with_suffix(".log"), aim, after)
-        killed = os.WIFSIGNALED(status)
-        assert killed or status == 0, log.read_text()[-3000:]
-        return killed, time.monotonic() - started
-
-    def status_of(self, root, log, aim=None, after=None):
-        """The status in which a sweep below `root` ends, and its log."""
-        request = {"root": str(root), "log": str(log), "aim": aim, "after": after}
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline()), log
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(timeout=30)
-        self.process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def zygote(shared):
-    zygote = Zygote(shared)
-    yield zygote
-    zygote.close()
 
 
 @pytest.fixture(scope="module")
@@ -116,26 +69,21 @@ def test_two_hundred_kills_change_no_bit(batch, zygote, whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_of_two_sweeps_in_one_folder_one_writes_and_the_other_is_told(
-    zygote, whole, shared, tmp_path
-):
-    other, told = Zygote(shared), 0
-    with ThreadPoolExecutor(2) as both:
-        for number in range(50):
-            root = tmp_path / f"race{number}"
-            racing = [
-                both.submit(one.status_of, root, root.with_suffix(f".{name}.log"))
-                for name, one in {"one": zygote, "other": other}.items()
-            ]
-            ended = [future.result() for future in racing]
-            assert min(status for status, _ in ended) == 0
-            refused = [log.read_text() for status, log in ended if status]
-            assert all("is writing there" in text for text in refused), refused
-            assert_same(tables(root / "tiny"), whole[0])
-            chunks = sum(log.read_text().split().count("chunk") for _, log in ended)
-            assert chunks == ITEMS * UPDATES  # no run was trained twice
-            told += len(refused)
-    other.close()
+def test_of_two_sweeps_in_one_folder_one_writes_and_the_other_is_told(zygote, whole, tmp_path):
+    told = 0
+    for number in range(50):
+        root = tmp_path / f"race{number}"
+        logs = [root.with_suffix(f".{name}.log") for name in ("one", "other")]
+        racing = [zygote.start(root, log) for log in logs]
+        ended = [zygote.wait(pid) for pid in racing]
+        assert min(ended) == 0
+        texts = [log.read_text() for log in logs]
+        refused = [text for text, status in zip(texts, ended, strict=True) if status]
+        assert all("is writing there" in text for text in refused), refused
+        assert_same(tables(root / "tiny"), whole[0])
+        chunks = sum(text.split().count("chunk") for text in texts)
+        assert chunks == ITEMS * UPDATES  # no run was trained twice
+        told += len(refused)
     print(f"{told} of 50 races refused")
     assert told > 25
 

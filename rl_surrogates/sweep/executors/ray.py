@@ -95,7 +95,12 @@ class Ray(Remote):
         except (OSError, OverflowError) as error:
             raise problem("address", f"no Ray cluster answers at {address}: {error}") from error
         with refusing("address"):
-            self.ray.init(address=address, **QUIET)
+            try:
+                self.ray.init(address=address, **QUIET)
+            except ConnectionError as error:
+                said = str(error).partition("\n")[0]
+                hint = "is that Ray, and is its token in RAY_AUTH_TOKEN?"
+                raise ConnectionError(f"{said}; {hint}") from error
 
     def _start_here(self, execution: Execution) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -121,5 +126,6 @@ def imported() -> Any:
     except ImportError:
         raise needs("ray", "ray") from None
     if tuple(int(part) for part in ray.__version__.split(".")[:2]) < LOWEST:
-        raise problem("executor", f"ray {ray.__version__} knows no tokens; install ray>=2.52")
+        install = "pip install --upgrade 'rl-surrogates[ray]'"
+        raise problem("executor", f"ray {ray.__version__} knows no tokens: {install}")
     return ray

@@ -97,8 +97,6 @@ class Remote:
 
     def close(self) -> None:
         """Ends what still runs."""
-        if self.folder:
-            session.end(self.folder)
         for errand in self.errands.values():
             self.cancel(errand.handle)
 
@@ -110,7 +108,10 @@ class Remote:
         for item, errand in self.errands.items():
             waits = self.stopped and not errand.told  # not begun, and not to be any more
             answer = {"event": "stopped"} if late or waits else self.answer(errand.handle)
-            if answer and answer["event"] == "stopped" and not self.stopped:
+            kind = answer and answer["event"]
+            if kind == "refused" and self.stopped:  # one that looked when the session had ended
+                answer = {"event": "stopped"}
+            elif kind == "stopped" and not self.stopped:
                 answer = {"event": "lost", "message": "its worker left, and was not asked to"}
             if due or answer:
                 self._read(item, errand)

@@ -2,10 +2,12 @@
 
 What submitit stores for a task is a name, `Task` of this module, and one line of JSON. Before the
 time limit, and where a task is preempted, SLURM sends a signal: the task saves its item, releases
-the lease and is queued again, to go on from there. Answers are read from the leases and not from
-the files that submitit makes of them.
+the lease and is queued again, to go on from there. Answers are read from the leases and, where a
+worker does not see those, from what it prints, and not from the files that submitit stores.
 """
 
+import contextlib
+import json
 import shutil
 import threading
 import time
@@ -18,6 +20,7 @@ from rl_surrogates.sweep.executors.remote import Remote
 
 ARRAY = 1000  # tasks of an array: what SLURM allows unless it is told otherwise
 FOLDER = ".submitit"  # in the results folder: scripts, logs and what submitit stores
+ANSWER = "rl-surrogates: "  # what the line begins with in which a task prints its answer
 REQUEUED = 100  # how often a task may reach its time limit and be queued again
 
 
@@ -51,9 +54,13 @@ class Slurm(Remote):
             return executor.map_array(Task(), lines)
 
     def answer(self, handle: Any) -> Event | None:
-        """`lost` where a task ended: if it did what it should, the lease has said so before."""
+        """What a task printed last of all; `lost` where it ended without a word."""
         if not handle.done():
             return None
+        printed = (handle.stdout() or "").splitlines()
+        if answers := [line for line in printed if line.startswith(ANSWER)]:
+            with contextlib.suppress(ValueError):  # cut off while it was written
+                return json.loads(answers[-1].removeprefix(ANSWER))
         said = (handle.stderr() or "").strip().splitlines()[-1:]
         return {"event": "lost", "message": " ".join([f"job {handle.job_id} ended", *said])}
 
@@ -72,6 +79,7 @@ def parameters(execution: Execution) -> dict[str, Any]:
         "slurm_partition": execution.partition,
         "slurm_gres": execution.gres,
         "slurm_array_parallelism": 0 if execution.workers == "auto" else execution.workers,
+        "slurm_additional_parameters": {"requeue": True},  # also where a task is preempted
     }
     if execution.gpus and not execution.gres:
         told["gpus_per_node"] = execution.gpus
@@ -87,6 +95,7 @@ class Task:
         self.thread = threading.Thread(target=self._work, args=(line,), daemon=True)
         self.thread.start()
         self._join()
+        print(f"{ANSWER}{self.answers[0]}", flush=True)
         return self.answers[0]
 
     def checkpoint(self, line: str) -> Any:
