@@ -99,15 +99,15 @@ def question(name: str, steps: int, axes: Mapping[str, tuple], seeds: int) -> It
 def sweep(folder: Path, out: str) -> float:
     """Seconds of a whole sweep."""
     start = time.perf_counter()
-    subprocess.run(_command(folder, out), env=_environment(folder), check=True, stdout=sys.stderr)
+    subprocess.run(command(folder, out), env=environment(folder), check=True, stdout=sys.stderr)
     return time.perf_counter() - start
 
 
 def first_update(folder: Path, out: str) -> float:
     """Seconds until the checkpoint of the first update lies in the results; then it is stopped."""
     start = time.perf_counter()
-    command = _command(folder, out, "execution.checkpoint_every=1")
-    process = subprocess.Popen(command, env=_environment(folder), stdout=sys.stderr)
+    told = command(folder, out, "execution.checkpoint_every=1")
+    process = subprocess.Popen(told, env=environment(folder), stdout=sys.stderr)
     try:
         while not list((folder / out).glob("*/checkpoints/*.ckpt")):
             if process.poll() is not None or time.perf_counter() - start > LIMIT_S:
@@ -142,12 +142,13 @@ def _timed(worker: Worker, spec: Spec) -> tuple[Entrant, float]:
     return entrant, worker.startup_s + time.perf_counter() - start
 
 
-def _command(folder: Path, out: str, *overrides: str) -> list[str]:
-    command = [sys.executable, "-m", "rl_surrogates", "sweep", str(folder / "question.yaml")]
-    return [*command, *overrides, "--out", str(folder / out)]
+def command(folder: Path, out: str, *overrides: str) -> list[str]:
+    """The sweep of the question in `folder`, with results in `out` there."""
+    program = [sys.executable, "-m", "rl_surrogates", "sweep", str(folder / "question.yaml")]
+    return [*program, *overrides, "--out", str(folder / out)]
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """This process's, with a cache of compiled programs in the folder."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
     return kept | {"XDG_CACHE_HOME": str(folder / "cache")}
