@@ -1,12 +1,12 @@
 """Where do results live? One folder per sweep: Parquet parts, checkpoints of what is unfinished, a
-plan, a provenance, and a manifest that vouches for them.
+plan, a provenance, and a manifest that vouches for them. A folder may be a URL (`places`).
 
 writing  locked  Leases  Store.open  Store.commit  write_parts  check_versions  collect_provenance
 reading  open_results  read_plan  Results  export
 files    write_atomically  write_if_changed  StoreError  StoreWarning
 """
 
-from rl_surrogates.store.exports import EXPORTERS, export, export_policy
+from rl_surrogates.store.exports import EXPORTERS, export, export_policy, place_of_copy
 from rl_surrogates.store.files import (
     StoreError,
     check_writable,
@@ -18,6 +18,7 @@ from rl_surrogates.store.files import (
 from rl_surrogates.store.leases import Lease, Leases
 from rl_surrogates.store.lock import locked
 from rl_surrogates.store.parts import Parts, config_digest, stored_runs, write_parts
+from rl_surrogates.store.places import place
 from rl_surrogates.store.provenance import collect_provenance, own_versions
 from rl_surrogates.store.reading import Results, open_results, read_plan
 from rl_surrogates.store.writing import (
@@ -49,6 +50,8 @@ __all__ = [
     "mixed",
     "open_results",
     "own_versions",
+    "place",
+    "place_of_copy",
     "read_plan",
     "results_folder",
     "stored_runs",

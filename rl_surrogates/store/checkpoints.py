@@ -16,12 +16,11 @@ parts are, is verified by the same hash in the same manifest.
 import json
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rl_surrogates.store.files import StoreError
+from rl_surrogates.store.places import Place, StoreError
 
 MAGIC = b"RLSCKPT1"
 FORMAT = 1
@@ -49,12 +48,12 @@ def to_bytes(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> byte
     return b"".join([MAGIC, len(text).to_bytes(8, "little"), text, *(a.tobytes() for a in plain)])
 
 
-def read_about(path: Path, data: bytes) -> dict[str, Any]:
+def read_about(path: Place, data: bytes) -> dict[str, Any]:
     """What a checkpoint says of itself; StoreError if it is none."""
     return _header(path, data)[0]["about"]
 
 
-def from_bytes(path: Path, data: bytes, expected: Shapes) -> Checkpoint:
+def from_bytes(path: Place, data: bytes, expected: Shapes) -> Checkpoint:
     """The checkpoint in these bytes, if its arrays are exactly the `expected` ones.
 
     Raises:
@@ -74,7 +73,7 @@ def from_bytes(path: Path, data: bytes, expected: Shapes) -> Checkpoint:
     return Checkpoint(header["about"], arrays)
 
 
-def _header(path: Path, data: bytes) -> tuple[dict[str, Any], int]:
+def _header(path: Place, data: bytes) -> tuple[dict[str, Any], int]:
     """The header, once every size in it agrees with the file, and where the arrays begin."""
     begin = len(MAGIC) + 8
     offset = begin + int.from_bytes(data[len(MAGIC) : begin], "little")

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from rl_surrogates.store import files
-from rl_surrogates.store.files import StoreError
+from rl_surrogates.store.places import StoreError, place
 from rl_surrogates.store.reading import Results
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a cell that begins so
@@ -63,6 +63,18 @@ EXPORTERS: Mapping[str, Callable[[Results, Path], None]] = {
     "tensorboard": to_tensorboard,
     "wandb": to_wandb,
 }
+
+
+def place_of_copy(results: Results, name: str, out: str | None) -> Path:
+    """Where a copy goes: to `out`, or else to `exports/name` in the folder of the results.
+
+    Raises:
+      StoreError: that is a URL: other tools read folders.
+    """
+    where = place(out) if out else results.path / "exports" / name
+    if not isinstance(where, Path):
+        raise StoreError(f"{where}: a copy goes to a folder; say with --out to which")
+    return where
 
 
 def export(results: Results, to: str, folder: Path) -> None:

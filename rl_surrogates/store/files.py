@@ -1,27 +1,24 @@
 """How does a file come to be whole or not there at all, and how is a damaged one noticed?
 
-A write goes aside in the same folder, is synced, renamed over its name, and the folder is synced. A
-reader hashes the very bytes that it then parses. Nothing is written through a symbolic link, nor
-read through one.
+Results lie in a folder or below a URL (`places`): each operation here is done by `disk` or by
+`remote`, and nothing else in the package reads or writes them. A reader hashes the very bytes that
+it then parses.
 """
 
-import contextlib
 import hashlib
 import io
 import json
 import os
 import re
-from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
+
+from rl_surrogates.store import disk, remote
+from rl_surrogates.store.places import Place, StoreError, Url, place
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", re.ASCII)
 DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.ASCII | re.IGNORECASE)  # Windows
-NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_FOLDER = getattr(os, "O_DIRECTORY", 0)
-
-
-class StoreError(Exception):
-    """A place that cannot be written, or a file not to be trusted; one line that names it."""
+ASIDE = re.compile(r"\..*\.aside", re.DOTALL)  # what a killed writer leaves in a folder
 
 
 class Seal(NamedTuple):
@@ -48,85 +45,68 @@ def compact_json(content: Any) -> bytes:
     return (json.dumps(content, separators=(",", ":")) + "\n").encode("ascii")
 
 
-def results_folder(root: str | os.PathLike, name: str) -> Path:
+def results_folder(root: str | os.PathLike | Url, name: str) -> Place:
     """`root/name`, if the name is a plain one and does not lead out of `root`.
 
     Raises:
       StoreError: a name outside `[A-Za-z0-9._-]{1,100}`, with a leading dot, or reserved; a
-        symbolic link.
+        symbolic link; a URL that names no place.
     """
     if not isinstance(name, str) or not NAME.fullmatch(name) or DEVICE.fullmatch(name):
         raise StoreError(
             f"{str(name)[:120]!r}: not a name for results; take 1 to 100 of A-Z a-z 0-9 . _ -,"
             " with no leading dot"
         )
-    folder = Path(root) / name
+    folder = place(root) / name
     refuse_link(folder)
     return folder
 
 
-def check_writable(root: str | os.PathLike, name: str) -> None:
+def check_writable(root: str | os.PathLike | Url, name: str) -> None:
     """Raises StoreError unless results called `name` can be written below `root`; leaves nothing
     behind.
-
-    It really writes a file, and removes it: permission bits do not tell everything.
     """
     folder = results_folder(root, name)
-    place = folder
-    while not os.path.lexists(place) and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise StoreError(f"{place}: not a folder, so {folder} cannot be made")
-    for inside in (place, *(child for child in folder.glob("*") if child.is_dir())):
-        trial = _aside(inside / "writable")
-        try:
-            _write_new(trial, b"a trial")
-        except OSError as error:
-            raise StoreError(f"{inside}: cannot be written: {_reason(error)}") from error
-        finally:
-            with contextlib.suppress(OSError):
-                trial.unlink(missing_ok=True)
+    _at(folder).check_writable(folder)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Place) -> None:
     """Makes `folder` and its parents where they are missing."""
-    refuse_link(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be made: {_reason(error)}") from error
+    _at(folder).make_folder(folder)
 
 
-def write_atomically(path: str | os.PathLike, data: bytes) -> None:
+def write_atomically(path: str | os.PathLike | Url, data: bytes) -> None:
     """Replaces `path` by `data`, or leaves it exactly as it was.
 
     Raises:
       StoreError: the write, the sync or the rename failed; `path` or its folder is a symbolic link.
     """
-    path = Path(path)
-    refuse_link(path.parent)
-    refuse_link(path)
-    aside = _aside(path)
-    try:
-        _write_new(aside, data)
-        os.replace(aside, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {_reason(error)}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+    path = place(path)
+    _at(path).write_atomically(path, data)
 
 
-def write_if_changed(path: Path, data: bytes) -> None:
+def write_lightly(path: Place, data: bytes) -> None:
+    """The same for what need not outlive its host: not synced."""
+    _at(path).write_lightly(path, data)
+
+
+def write_if_changed(path: Place, data: bytes) -> None:
     """`write_atomically`, the folder made first; no change where `path` already holds `data`."""
     make_folder(path.parent)
-    refuse_link(path)
-    if not path.is_file() or path.read_bytes() != data:
+    if not exists(path) or read(path) != data:
         write_atomically(path, data)
 
 
-def read_sealed(path: Path, seals: list[Seal]) -> bytes:
+def create(path: Place, data: bytes) -> bool:
+    """Makes a file of that name, whole, unless there is one; True for one of any number of callers.
+
+    Raises:
+      StoreError: it cannot be made, for another reason.
+    """
+    return _at(path).create(path, data)
+
+
+def read_sealed(path: Place, seals: list[Seal]) -> bytes:
     """The bytes of `path`, which must be what one of `seals` says."""
     data = read(path)
     if seal_of(data) not in seals:
@@ -134,64 +114,47 @@ def read_sealed(path: Path, seals: list[Seal]) -> bytes:
     return data
 
 
-def read(path: Path) -> bytes:
+def read(path: Place) -> bytes:
     """The bytes of `path`, unchecked."""
-    refuse_link(path)
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise StoreError(f"{path}: missing") from None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {_reason(error)}") from error
+    return _at(path).read(path)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes what a killed writer left aside in `folder`."""
-    for aside in folder.glob(".*.aside"):
-        with contextlib.suppress(OSError):
-            aside.unlink()
+def exists(path: Place) -> bool:
+    """Whether the name is taken."""
+    return _at(path).exists(path)
 
 
-def remove(path: Path) -> None:
+def is_folder(path: Place) -> bool:
+    """Whether it is a folder; below a URL, whether there is anything."""
+    return _at(path).is_folder(path)
+
+
+def names(folder: Place) -> list[str]:
+    """What lies in `folder`, in any order; nothing where there is no folder."""
+    return _at(folder).names(folder)
+
+
+def written(path: Place) -> float | None:
+    """When `path` was written last, in seconds since 1970; None where it is not there."""
+    return _at(path).written(path)
+
+
+def remove(path: Place) -> None:
     """Removes a file that no manifest lists any more, if it can be removed."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+    _at(path).remove(path)
 
 
-def refuse_link(path: Path) -> None:
+def remove_leftovers(folder: Place) -> None:
+    """Removes what a killed writer left aside in `folder`."""
+    for name in names(folder):
+        if ASIDE.fullmatch(name):
+            remove(folder / name)
+
+
+def refuse_link(path: Place) -> None:
     """Raises StoreError if `path` is a symbolic link."""
-    if path.is_symlink():
-        raise StoreError(
-            f"{path}: is a symbolic link; results are never written or read through one"
-        )
+    _at(path).refuse_link(path)
 
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.aside")
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Writes and syncs a file that must be new; the permissions are those that the umask leaves."""
-    path.unlink(missing_ok=True)  # of a killed writer that had our process id
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    if not _FOLDER:
-        return  # this system cannot sync a folder
-    descriptor = os.open(folder, os.O_RDONLY | _FOLDER)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+def _at(path: Place) -> ModuleType:
+    return remote if isinstance(path, Url) else disk

@@ -4,10 +4,10 @@
 
 The first lease of an item has generation 0. Who finds the newest one released, its heartbeat older
 than `ttl`, or its holder dead on this host, takes the item over by making the next generation. A
-file is made by a hard link, which fails where the name is taken: of any number of takers one
-succeeds. The holder of an older generation learns at its next heartbeat that it has lost the item.
-No folder is listed on the way, so that a claim costs the same among ten leases and among a hundred
-thousand.
+file is made by a hard link, or by a conditional PUT, which fails where the name is taken: of any
+number of takers one succeeds. The holder of an older generation learns at its next heartbeat that
+it has lost the item. No folder is listed on the way, so that a claim costs the same among ten
+leases and among a hundred thousand.
 
 A lease guards against work done twice, not against damage: whoever works under a lease writes only
 files that carry its token, and they count once the manifest lists them.
@@ -15,8 +15,6 @@ files that carry its token, and they count once the manifest lists them.
 Heartbeats are clocks of the holders: those of two hosts must agree much better than `ttl`.
 """
 
-import contextlib
-import errno
 import json
 import os
 import re
@@ -24,14 +22,12 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from rl_surrogates.store import files, lock
-from rl_surrogates.store.files import StoreError
+from rl_surrogates.store.places import Place, StoreError
 
 LEASES = "leases"
-NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}  # said by a file system
 TTL = 60.0  # seconds without a heartbeat after which a holder counts as lost
 _HELD: set[str] = set()  # tokens of the leases that this process holds, by whatever `Leases`
 _FILE = re.compile(rf"({files.NAME.pattern})\.(\d+)", re.ASCII)
@@ -61,7 +57,7 @@ class Leases:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Place,
         *,
         ttl: float = TTL,
         clock: Callable[[], float] = time.time,
@@ -117,7 +113,7 @@ class Leases:
     def holds(self, lease: Lease) -> bool:
         """Whether nobody has taken the item over, or finished with it."""
         mine, next_one = (self._path(lease.item, lease.generation + n) for n in (0, 1))
-        return os.path.lexists(mine) and not os.path.lexists(next_one)
+        return files.exists(mine) and not files.exists(next_one)
 
     def expired(self, lease: Lease) -> bool:
         """Whether the item may be taken over."""
@@ -131,20 +127,19 @@ class Leases:
     def find(self, item: str) -> Lease | None:
         """The newest lease of the item; None where it was never taken."""
         generation = -1
-        while os.path.lexists(self._path(item, generation + 1)):
+        while files.exists(self._path(item, generation + 1)):
             generation += 1
         return self._read(item, generation) if generation >= 0 else None
 
     def all(self) -> list[Lease]:
         """The newest lease of every item; lists the folder once."""
         newest: dict[str, int] = {}
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
-            for entry in entries:
-                if found := _FILE.fullmatch(entry.name):
-                    item, generation = found[1], int(found[2])
-                    newest[item] = max(generation, newest.get(item, 0))
-        found = (self._read(item, generation) for item, generation in sorted(newest.items()))
-        return [lease for lease in found if lease]
+        for name in files.names(self.folder):
+            if found := _FILE.fullmatch(name):
+                item, generation = found[1], int(found[2])
+                newest[item] = max(generation, newest.get(item, 0))
+        leases = (self._read(item, generation) for item, generation in sorted(newest.items()))
+        return [lease for lease in leases if lease]
 
     def forget(self, items: Iterable[str]) -> None:
         """Removes the leases of items that the manifest lists: nobody needs to take them again."""
@@ -153,13 +148,13 @@ class Leases:
             for generation in range(newest.generation if newest else -1, -1, -1):
                 files.remove(self._path(item, generation))
 
-    def _path(self, item: str, generation: int) -> Path:
+    def _path(self, item: str, generation: int) -> Place:
         if not files.NAME.fullmatch(item):
             raise StoreError(f"{item[:120]!r}: not a name for a work item")
         return self.folder / f"{item}.{generation}"
 
     def _read(self, item: str, generation: int) -> Lease | None:
-        """What the file says; one that cannot be read is as old as it is on the disk.
+        """What the file says; one that cannot be read is as old as its last change.
 
         None where it is gone: its item was finished, and forgotten, since it was looked for.
         """
@@ -170,50 +165,18 @@ class Leases:
             found |= {"host": str(found["host"]), "report": dict(found["report"])}
             return Lease(item, generation, **found)
         except (StoreError, ValueError, TypeError, KeyError):
-            with contextlib.suppress(FileNotFoundError):
-                return Lease(item, generation, "", 0, "", path.lstat().st_mtime)
-        return None
+            written = files.written(path)
+            return None if written is None else Lease(item, generation, "", 0, "", written)
 
     def _make(self, lease: Lease) -> bool:
         """Makes the file of a new lease, whole, unless there is one of that name."""
-        path = self._path(lease.item, lease.generation)
-        aside = self._aside(path, lease)
-        try:
-            os.link(aside, path, follow_symlinks=False)
-            return True
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise StoreError(f"{path}: cannot be made: {error.strerror}") from error
-            return self._make_unlinked(path, aside.read_bytes())
-        finally:
-            aside.unlink(missing_ok=True)
-
-    def _make_unlinked(self, path: Path, data: bytes) -> bool:
-        """The same where a file cannot have two names; others may see it half written."""
-        try:
-            with path.open("xb") as file:
-                file.write(data)
-            return True
-        except FileExistsError:
-            return False
+        return files.create(self._path(lease.item, lease.generation), _line(lease))
 
     def _replace(self, lease: Lease) -> None:
-        path = self._path(lease.item, lease.generation)
-        aside = self._aside(path, lease)
-        try:
-            os.replace(aside, path)
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+        files.write_lightly(self._path(lease.item, lease.generation), _line(lease))
 
-    def _aside(self, path: Path, lease: Lease) -> Path:
-        """The lease as a file of another name. Not synced: a lease need not outlive its host."""
-        content = lease._asdict()
-        del content["item"], content["generation"]
-        aside = path.with_name(f".{path.name}.{lease.token}.aside")
-        try:
-            aside.write_bytes(json.dumps(content).encode("ascii") + b"\n")
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
-        return aside
+
+def _line(lease: Lease) -> bytes:
+    content = lease._asdict()
+    del content["item"], content["generation"]
+    return json.dumps(content).encode("ascii") + b"\n"

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Container
-from pathlib import Path
 
 from rl_surrogates.store import files
 from rl_surrogates.store.leases import LEASES, Leases
+from rl_surrogates.store.places import Place
 
 # A part that a worker elsewhere wrote: the token of its lease stands before the table.
 OF_A_WORKER = re.compile(
@@ -13,7 +13,7 @@ OF_A_WORKER = re.compile(
 )
 
 
-def remove_strays(listed: Container[str], folder: Path) -> None:
+def remove_strays(listed: Container[str], folder: Place) -> None:
     """Removes checkpoints, and parts of lost workers, that count for nothing any more.
 
     What is written under a lease that somebody holds is left alone, and so are the checkpoints
@@ -25,11 +25,10 @@ def remove_strays(listed: Container[str], folder: Path) -> None:
     if not live:
         files.remove_leftovers(folder / LEASES)
     reported = {path for lease in found for path in named(lease.report)}
-    strays = [path for path in (folder / "parts").glob("*") if OF_A_WORKER.fullmatch(path.name)]
-    for path in [*strays, *(folder / "checkpoints").glob("*")]:
-        name = path.relative_to(folder).as_posix()
-        if name not in listed and name not in reported and not live & set(path.name.split(".")):
-            files.remove(path)
+    strays = [f"parts/{n}" for n in files.names(folder / "parts") if OF_A_WORKER.fullmatch(n)]
+    for path in [*strays, *(f"checkpoints/{n}" for n in files.names(folder / "checkpoints"))]:
+        if path not in listed and path not in reported and not live & set(path.split(".")):
+            files.remove(folder / path)
 
 
 def named(report: dict) -> list[str]:

@@ -5,13 +5,12 @@ manifest holds what was listed lately, and once that is `FOLD` files, those that
 folded into a segment. Results of fewer files have no segments.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rl_surrogates.store import files, manifest, segments
-from rl_surrogates.store.files import StoreError
 from rl_surrogates.store.manifest import Head
+from rl_surrogates.store.places import Place, StoreError
 
 FOLD = 512  # files: the manifest stays below some 200 kB, 100 000 work items are 600 segments
 
@@ -19,9 +18,12 @@ FOLD = 512  # files: the manifest stays below some 200 kB, 100 000 work items ar
 class Listed(Mapping):
     """Path -> entry of every listed file, in the order in which they were listed."""
 
-    def __init__(self, folder: Path) -> None:
-        """Nothing is listed yet; `recover` takes over what lies in `folder`."""
-        self.folder = folder
+    def __init__(self, folder: Place, check: Callable[[], None] = lambda: None) -> None:
+        """Nothing is listed yet; `recover` takes over what lies in `folder`.
+
+        `check` raises StoreError where the right to write there is lost.
+        """
+        self.folder, self.check = folder, check
         self._clear()
 
     def __getitem__(self, path: str) -> dict[str, Any]:
@@ -75,6 +77,7 @@ class Listed(Mapping):
         Raises:
           StoreError: a write failed; the list is what it was.
         """
+        self.check()
         before = self._refreshed()
         gone = {path for path in gone if path in self._files and path not in entries}
         head, sealed = self._changed(gone, entries), self._head.segments

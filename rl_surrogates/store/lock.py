@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rl_surrogates.store import files
-from rl_surrogates.store.files import StoreError
+from rl_surrogates.store import disk
+from rl_surrogates.store.places import StoreError
 
 try:
     import fcntl
@@ -34,9 +34,9 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[int]:
       StoreError: another process holds it, with its process id and host.
     """
     path = folder / LOCK
-    files.refuse_link(path)
+    disk.refuse_link(path)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | files.NO_FOLLOW, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | disk.NO_FOLLOW, 0o644)
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}") from error
     try:

@@ -23,14 +23,12 @@ the first:
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from rl_surrogates.store import segments
 from rl_surrogates.store.files import (
     NAME,
     Seal,
-    StoreError,
     canonical_json,
     compact_json,
     read,
@@ -39,6 +37,7 @@ from rl_surrogates.store.files import (
     seal_of,
     write_atomically,
 )
+from rl_surrogates.store.places import Place, StoreError
 
 WHOLE, SEGMENTED = FORMATS = 1, 2
 MANIFEST, PREVIOUS = "manifest.json", "manifest.previous.json"
@@ -65,7 +64,7 @@ class Listing(NamedTuple):
     head: Head
 
 
-def read_manifest(folder: Path) -> Files:
+def read_manifest(folder: Place) -> Files:
     """The files listed; StoreError if the manifest is missing or one byte of it has changed."""
     head = parse(folder / MANIFEST, read(folder / MANIFEST))
     listed: Files = {}
@@ -74,7 +73,7 @@ def read_manifest(folder: Path) -> Files:
     return lay_over(listed, head.files)
 
 
-def recover_manifest(folder: Path) -> Listing:
+def recover_manifest(folder: Place) -> Listing:
     """The files listed, by the manifest before the last one where the last one is damaged."""
     damaged = []
     try:
@@ -93,7 +92,7 @@ def recover_manifest(folder: Path) -> Listing:
     return Listing(lay_over(listed, head.files), damaged, head)
 
 
-def sound_bytes(folder: Path) -> bytes | None:
+def sound_bytes(folder: Place) -> bytes | None:
     """The manifest that lies there; None where there is none yet, or it is damaged."""
     try:
         data = read(folder / MANIFEST)
@@ -103,12 +102,12 @@ def sound_bytes(folder: Path) -> bytes | None:
     return data
 
 
-def write_manifest(folder: Path, files: Files) -> None:
+def write_manifest(folder: Place, files: Files) -> None:
     """Lists `files` and no others, keeping the list before under another name."""
     replace_manifest(folder, Head(files, {}), sound_bytes(folder))
 
 
-def replace_manifest(folder: Path, head: Head, before: bytes | None) -> bytes:
+def replace_manifest(folder: Place, head: Head, before: bytes | None) -> bytes:
     """Writes a manifest and gives its bytes; those `before` it are kept under another name.
 
     Where there are none, as the last manifest is damaged, the good one before that stays.
@@ -129,7 +128,7 @@ def lay_over(listed: Files, later: dict[str, Any]) -> Files:
     return listed
 
 
-def read_listed(folder: Path, files: Mapping[str, dict[str, Any]], path: str) -> bytes:
+def read_listed(folder: Place, files: Mapping[str, dict[str, Any]], path: str) -> bytes:
     """The bytes of a listed file, which must be what the manifest says."""
     if path not in files:
         raise StoreError(f"{folder / path}: missing from {MANIFEST}")
@@ -164,7 +163,7 @@ def render(head: Head) -> bytes:
     return compact_json({**content, "sha256": seal_of(compact_json(content)).sha256})
 
 
-def parse(path: Path, data: bytes) -> Head:
+def parse(path: Place, data: bytes) -> Head:
     """Reads the manifest and writes it again: any byte that differs is damage."""
     try:
         content = json.loads(data)

@@ -11,7 +11,6 @@ stored as JSON text.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rl_surrogates.store.files import StoreError
+from rl_surrogates.store.places import Place, StoreError
 
 Content = (
     pd.DataFrame | Mapping[str, Sequence] | None
@@ -82,7 +81,7 @@ def to_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def from_bytes(path: Path, data: bytes, columns: Iterable[str] | None = None) -> pa.Table:
+def from_bytes(path: Place, data: bytes, columns: Iterable[str] | None = None) -> pa.Table:
     """The table in the part `path`, or those of its `columns` that it has."""
     file = _open(path, data)
     present = file.schema_arrow.names
@@ -91,7 +90,7 @@ def from_bytes(path: Path, data: bytes, columns: Iterable[str] | None = None) ->
     return file.read(columns=wanted, use_threads=len(data) > SMALL)
 
 
-def columns_of(path: Path, data: bytes) -> list[str]:
+def columns_of(path: Place, data: bytes) -> list[str]:
     """The names of the columns, without reading them."""
     return _open(path, data).schema_arrow.names
 
@@ -117,7 +116,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _open(path: Path, data: bytes) -> pq.ParquetFile:
+def _open(path: Place, data: bytes) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:

@@ -6,13 +6,13 @@ that died left behind does not exist.
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rl_surrogates.store import files, manifest, parquet
+from rl_surrogates.store.places import Place
 
 FINISHED = ("done", "diverged")  # a run that ended so need not be run again
 CONFIG = "config_digest"  # column of a runs part: which config, whatever its index may be later
@@ -56,7 +56,7 @@ def checked_tables(
 
 
 def write_parts(
-    folder: Path,
+    folder: Place,
     paths: Mapping[str, str],
     item: str,
     contents: Iterable[parquet.Content],
@@ -93,7 +93,7 @@ def statuses(runs: pa.Table) -> dict[str, str]:
     return dict(zip(runs["run_id"].to_pylist(), runs["status"].to_pylist(), strict=True))
 
 
-def stored_runs(folder: Path, listed: manifest.Files, items: Iterable[str]) -> set[str]:
+def stored_runs(folder: Place, listed: manifest.Files, items: Iterable[str]) -> set[str]:
     """The runs of these work items that are done, or known to diverge."""
     found: set[str] = set()
     stored = manifest.items(listed)

@@ -9,7 +9,6 @@ YAML file's names are.
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,7 +19,7 @@ from rl_surrogates import assembly, normalisation
 from rl_surrogates.config import Config, ConfigError
 from rl_surrogates.policy import Policy, expected_actor, make_policy
 from rl_surrogates.store import checkpoints, files, manifest
-from rl_surrogates.store.files import StoreError
+from rl_surrogates.store.places import Place, StoreError, place
 from rl_surrogates.types import Actor, State
 
 ONE, SEVERAL = "policy", "policies"  # what a file says that it holds
@@ -46,13 +45,13 @@ def load_policy(path: str | os.PathLike, env: Any = None) -> Policy:
     Raises:
       StoreError: no policy, a damaged one, or one whose arrays are not those of its network.
     """
-    path = Path(path)
+    path = place(path)
     data = files.read(path)
     return _policy(path, data, _about(path, data, ONE)["config"], env)
 
 
 def write(
-    folder: Path,
+    folder: Place,
     path: str,
     item: str,
     configs: Mapping[str, Config],
@@ -73,7 +72,7 @@ def write(
     return {path: manifest.entry_of(data, table=SEVERAL, item=item, runs=runs)}
 
 
-def of_run(path: Path, data: bytes, run_id: str) -> Policy:
+def of_run(path: Place, data: bytes, run_id: str) -> Policy:
     """The policy of one run out of what `write` wrote."""
     about = _about(path, data, SEVERAL)
     runs: Sequence[str] = about["runs"]
@@ -82,7 +81,7 @@ def of_run(path: Path, data: bytes, run_id: str) -> Policy:
 
 
 def _policy(
-    path: Path,
+    path: Place,
     data: bytes,
     values: Any,
     env: Any = None,
@@ -103,14 +102,14 @@ def _policy(
     return make_policy(config, actor, env, params)
 
 
-def _about(path: Path, data: bytes, kind: str) -> dict[str, Any]:
+def _about(path: Place, data: bytes, kind: str) -> dict[str, Any]:
     about = checkpoints.read_about(path, data)
     if about.get("kind") != kind:
         raise _strange(path, f"it is no {kind}")
     return about
 
 
-def _strange(path: Path, error: Any) -> StoreError:
+def _strange(path: Place, error: Any) -> StoreError:
     return StoreError(f"{path}: not a policy that this version can act with: {error}")
 
 

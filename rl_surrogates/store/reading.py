@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,27 +17,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rl_surrogates.store import files, manifest, parquet
-from rl_surrogates.store.files import StoreError
 from rl_surrogates.store.parts import CONFIG, config_digest
+from rl_surrogates.store.places import Place, StoreError, Url, place
 from rl_surrogates.store.writing import PLAN, PROVENANCE, differing
 
 OUTCOME = ("wall_s", "device")  # the last columns of a runs table
 FINAL_SHARE = 0.05  # of the updates: what a score from the training curve averages over
 
 
-def open_results(path: str | os.PathLike, partial: bool = False) -> "Results":
+def open_results(path: str | os.PathLike | Url, partial: bool = False) -> "Results":
     """Opens the results folder `path`, having verified every file in it.
 
     Args:
-      path: the folder of one sweep.
+      path: the folder of one sweep, or its URL, as `s3://bucket/results/why_the_ratio`.
       partial: take what is sound; `Results.missing` then also names what is damaged.
 
     Raises:
       StoreError: no results there, or (unless `partial`) a damaged file, by name.
     """
-    folder = Path(path)
+    folder = place(path)
     files.refuse_link(folder)
-    if not folder.is_dir():
+    if not files.is_folder(folder):
         raise StoreError(f"{folder}: no results here")
     if not partial:
         listed, damaged = manifest.read_manifest(folder), []
@@ -46,7 +45,7 @@ def open_results(path: str | os.PathLike, partial: bool = False) -> "Results":
         listed, damaged, _ = manifest.recover_manifest(folder)
     sound = dict(listed)
     for name in (PLAN, PROVENANCE, *listed):
-        if "checkpoint" in listed.get(name, {}) and not os.path.lexists(folder / name):
+        if "checkpoint" in listed.get(name, {}) and not files.exists(folder / name):
             sound.pop(name)  # superseded since the manifest was read: a sweep is running there
             continue
         try:
@@ -59,15 +58,15 @@ def open_results(path: str | os.PathLike, partial: bool = False) -> "Results":
     return Results(folder, sound, damaged)
 
 
-def read_plan(path: str | os.PathLike) -> dict[str, Any]:
+def read_plan(path: str | os.PathLike | Url) -> dict[str, Any]:
     """The plan in the results folder `path`, which need not hold any result yet.
 
     Raises:
       StoreError: no results there, a damaged plan, or a folder that is not called as its plan is.
     """
-    folder = Path(path)
+    folder = place(path)
     files.refuse_link(folder)
-    if not folder.is_dir():
+    if not files.is_folder(folder):
         raise StoreError(f"{folder}: no results here")
     plan = json.loads(manifest.read_listed(folder, manifest.recover_manifest(folder).files, PLAN))
     if plan["name"] != folder.resolve().name:
@@ -80,7 +79,7 @@ def read_plan(path: str | os.PathLike) -> dict[str, Any]:
 class Results:
     """The tables of one sweep; read when asked for."""
 
-    def __init__(self, path: Path, listed: manifest.Files, damaged: list[str]) -> None:
+    def __init__(self, path: Place, listed: manifest.Files, damaged: list[str]) -> None:
         """Use `open_results`."""
         self.path = path
         self._listed = listed

@@ -11,11 +11,11 @@ of an earlier segment is no longer listed.
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rl_surrogates.store import files
-from rl_surrogates.store.files import Seal, StoreError
+from rl_surrogates.store.files import Seal
+from rl_surrogates.store.places import Place, StoreError
 
 SEGMENTS = "segments"  # the folder
 SUFFIX = ".json"
@@ -23,7 +23,7 @@ VERSIONS = "versions"
 Seals = dict[str, dict[str, Any]]  # name of a segment -> {"sha256": .., "bytes": ..}
 
 
-def write(folder: Path, at: int, listed: Mapping[str, Any]) -> Seals:
+def write(folder: Place, at: int, listed: Mapping[str, Any]) -> Seals:
     """Writes segment number `at` of the results in `folder`; its name and its seal."""
     data = _render(listed)
     name = f"{at:06d}{SUFFIX}"
@@ -38,13 +38,13 @@ def number(name: str) -> int:
     return int(name.removesuffix(SUFFIX))
 
 
-def read(folder: Path, name: str, seal: Mapping[str, Any]) -> dict[str, Any]:
+def read(folder: Place, name: str, seal: Mapping[str, Any]) -> dict[str, Any]:
     """What a segment lists; StoreError if it is damaged, whatever its copy is."""
     return _parse(*_sealed(folder, name, seal, 0))
 
 
 def recover(
-    folder: Path, name: str, seal: Mapping[str, Any]
+    folder: Place, name: str, seal: Mapping[str, Any]
 ) -> tuple[dict[str, Any], StoreError | None]:
     """What a segment lists, by its copy where it is damaged; empty where both are."""
     try:
@@ -56,7 +56,7 @@ def recover(
             return {}, error
 
 
-def mend(folder: Path, name: str, seal: Mapping[str, Any]) -> bool:
+def mend(folder: Place, name: str, seal: Mapping[str, Any]) -> bool:
     """Writes a damaged segment again from its copy; False where both are damaged."""
     try:
         data = _sealed(folder, name, seal, 1)[1]
@@ -66,22 +66,22 @@ def mend(folder: Path, name: str, seal: Mapping[str, Any]) -> bool:
     return True
 
 
-def remove_strays(folder: Path, known: Mapping[str, Any]) -> None:
+def remove_strays(folder: Place, known: Mapping[str, Any]) -> None:
     """Removes segments that no manifest lists."""
     kept = {path for name in known for path in _copies(folder, name)}
     files.remove_leftovers(folder / SEGMENTS)
-    for path in (folder / SEGMENTS).glob("*"):
-        if path not in kept:
-            files.remove(path)
+    for name in files.names(folder / SEGMENTS):
+        if folder / SEGMENTS / name not in kept:
+            files.remove(folder / SEGMENTS / name)
 
 
-def _copies(folder: Path, name: str) -> tuple[Path, Path]:
+def _copies(folder: Place, name: str) -> tuple[Place, Place]:
     if not files.NAME.fullmatch(name):
         raise StoreError(f"{folder}: lists a segment outside the results: {name[:120]!r}")
     return folder / SEGMENTS / name, folder / SEGMENTS / f"{name.removesuffix(SUFFIX)}.copy{SUFFIX}"
 
 
-def _sealed(folder: Path, name: str, seal: Mapping[str, Any], copy: int) -> tuple[Path, bytes]:
+def _sealed(folder: Place, name: str, seal: Mapping[str, Any], copy: int) -> tuple[Place, bytes]:
     path = _copies(folder, name)[copy]
     files.refuse_link(path.parent)
     return path, files.read_sealed(path, [Seal(seal["sha256"], seal["bytes"])])
@@ -98,7 +98,7 @@ def _render(listed: Mapping[str, Any]) -> bytes:
     return files.compact_json({VERSIONS: [json.loads(one) for one in versions], "files": short})
 
 
-def _parse(path: Path, data: bytes) -> dict[str, Any]:
+def _parse(path: Place, data: bytes) -> dict[str, Any]:
     try:
         content = json.loads(data)
         versions, listed = content[VERSIONS], content["files"]

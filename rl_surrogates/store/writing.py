@@ -7,16 +7,15 @@ time: the caller sees to that.
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rl_surrogates.store import files, manifest, parquet, provenance
-from rl_surrogates.store.files import StoreError
 from rl_surrogates.store.leases import Leases
 from rl_surrogates.store.leftovers import remove_strays
 from rl_surrogates.store.listed import Listed
 from rl_surrogates.store.parts import FINISHED, Parts, config_digest, statuses, write_parts
+from rl_surrogates.store.places import Place, StoreError, Url
 
 PLAN, PROVENANCE, PARTS, CHECKPOINTS = "plan.json", "provenance.json", "parts", "checkpoints"
 KEPT = 2  # checkpoints of an unfinished work item: the last one, and one should it be damaged
@@ -29,32 +28,44 @@ class StoreWarning(UserWarning):
 class Store:
     """A results folder that is open for writing."""
 
-    def __init__(self, path: Path, plan: dict[str, Any], versions: dict[str, str]) -> None:
+    def __init__(
+        self,
+        path: Place,
+        plan: dict[str, Any],
+        versions: dict[str, str],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Use `Store.open`."""
         self.path = path
         self.plan = plan
         self.versions = versions
-        self.listed = Listed(path)
+        self.listed = Listed(path, check)
         self.damaged: list[str] = []  # what was found damaged and will be run again, one line each
         self.status: dict[str, str] = {}  # run_id -> status of its last commit
         self._digests = {s["index"]: config_digest(s["config"]) for s in plan["settings"]}
 
     @classmethod
     def open(
-        cls, root: str | os.PathLike, name: str, plan: dict[str, Any], made_by: dict[str, Any]
+        cls,
+        root: str | os.PathLike | Url,
+        name: str,
+        plan: dict[str, Any],
+        made_by: dict[str, Any],
+        check: Callable[[], None] = lambda: None,
     ) -> "Store":
         """Makes the folder `root/name`, or continues what lies there.
 
         Parts stay whatever the new plan says; a reader shows the runs of the plan. A damaged part
         is dropped from the manifest, with a `StoreWarning`, so that its runs are run again. The
-        provenance of the first session stands.
+        provenance of the first session stands. `check` is asked before each change of what is
+        listed, and raises StoreError where another process writes there now.
 
         Raises:
           StoreError: the folder cannot be written, is a symbolic link, or both manifests are
             damaged.
         """
         path = files.results_folder(root, name)
-        store = cls(path, plan, provenance.versions_of(made_by))
+        store = cls(path, plan, provenance.versions_of(made_by), check)
         files.make_folder(path)
         files.make_folder(path / PARTS)
         files.remove_leftovers(path)
@@ -72,6 +83,7 @@ class Store:
 
     def tidy(self) -> None:
         """Removes what workers left of a sweep that is over."""
+        self.listed.check()
         leases = Leases(self.path)
         leases.forget([lease.item for lease in leases.all() if leases.expired(lease)])
         remove_strays(self.listed, self.path)
@@ -114,6 +126,7 @@ class Store:
 
     def quarantine(self, item: str, runs: parquet.Content, traceback: str) -> str:
         """Stores that the runs of a work item failed, and why; the path of the traceback."""
+        self.listed.check()
         paths = self.part_paths(item)
         written = write_parts(
             self.path, paths, item, (runs, None, None), self._digests, self.versions
@@ -181,10 +194,7 @@ class Store:
 
     def _recover(self) -> None:
         """Takes over what is sound of the results that lie here, if any."""
-        if (
-            not (self.path / manifest.MANIFEST).exists()
-            and not (self.path / manifest.PREVIOUS).exists()
-        ):
+        if not any(files.exists(self.path / n) for n in (manifest.MANIFEST, manifest.PREVIOUS)):
             return
         self.damaged = self.listed.recover()
         gone = []

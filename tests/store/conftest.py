@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from rl_surrogates.store import Store
+from tests.store.anywhere import WHERE, contents, new_place
 
 PROVENANCE = {"versions": {"jax": "0.10.2", "gymnax": "1.0.1"}, "prng": {"uniform": [0.5]}}
 
@@ -94,10 +95,16 @@ class Sweep:
 
     def snapshot(self) -> dict[str, bytes]:
         """Every file below the root, by its path."""
-        files = (path for path in self.root.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.root)): path.read_bytes() for path in files}
+        return contents(self.root)
 
 
 @pytest.fixture
-def sweep(tmp_path):
-    return Sweep(tmp_path / "results")
+def sweep(tmp_path, request):
+    """In a folder, or where the test says (`anywhere.everywhere`)."""
+    return Sweep(new_place(getattr(request, "param", "folder"), tmp_path) / "results")
+
+
+@pytest.fixture(params=WHERE)
+def somewhere(tmp_path, request):
+    """An empty place of each kind."""
+    return new_place(request.param, tmp_path)

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import subprocess
 import sys
 import time
@@ -10,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rl_surrogates.store import Leases, StoreError, leases
+from rl_surrogates.store import Leases, StoreError, files, leases
+from tests.store.anywhere import contents
 
 
 class Clock:
@@ -26,9 +26,9 @@ def clock():
 
 
 @pytest.fixture
-def pair(tmp_path, clock):
+def pair(somewhere, clock):
     """Two workers on two hosts."""
-    return [Leases(tmp_path, ttl=60.0, clock=clock, host=name, pid=1) for name in ("one", "two")]
+    return [Leases(somewhere, ttl=60.0, clock=clock, host=name, pid=1) for name in ("one", "two")]
 
 
 def test_an_item_that_is_held_is_refused_and_another_one_is_not(pair):
@@ -64,23 +64,23 @@ def test_a_released_item_can_be_taken_at_once(pair):
     assert taken.generation == 1 and taken.report == {"update": 7, "by": "two"}  # handed on
 
 
-def test_the_item_of_a_process_that_died_on_this_host_can_be_taken_at_once(tmp_path, clock):
+def test_the_item_of_a_process_that_died_on_this_host_can_be_taken_at_once(somewhere, clock):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    Leases(tmp_path, clock=clock, pid=dead.pid).claim("a")
-    assert Leases(tmp_path, clock=clock, host="elsewhere").claim("a") is None
-    assert Leases(tmp_path, clock=clock).claim("a").generation == 1
-    assert Leases(tmp_path, clock=clock).claim("a") is None  # this process runs
+    Leases(somewhere, clock=clock, pid=dead.pid).claim("a")
+    assert Leases(somewhere, clock=clock, host="elsewhere").claim("a") is None
+    assert Leases(somewhere, clock=clock).claim("a").generation == 1
+    assert Leases(somewhere, clock=clock).claim("a") is None  # this process runs
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_of_many_takers_one_succeeds_again_and_again(links, tmp_path, clock, monkeypatch):
+def test_of_many_takers_one_succeeds_again_and_again(links, somewhere, clock, monkeypatch):
     def no_links(*_, **__):
         raise OSError(errno.ENOTSUP, "not supported")
 
     if not links:
         monkeypatch.setattr(leases.os, "link", no_links)
-    takers = [Leases(tmp_path, ttl=1.0, clock=clock, host=f"h{n}") for n in range(8)]
+    takers = [Leases(somewhere, ttl=1.0, clock=clock, host=f"h{n}") for n in range(8)]
     with ThreadPoolExecutor(8) as pool:
         for generation in range(20):
             claimed = list(pool.map(lambda each: each.claim("a"), takers))
@@ -93,12 +93,13 @@ NO_REPORT = b'{"host": "one", "pid": 1, "token": "", "heartbeat": 0, "report": 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"pid": "x"}', b"\xff", NO_REPORT])
-def test_a_lease_that_cannot_be_read_is_taken_over_when_it_is_old(content, pair, tmp_path, clock):
+def test_a_lease_that_cannot_be_read_is_taken_over_when_it_is_old(content, pair, somewhere, clock):
     one, two = pair
     one.claim("a")
-    path = tmp_path / "leases" / "a.0"
-    path.write_bytes(content)
-    os.utime(path, (clock.now, clock.now))
+    path = somewhere / "leases" / "a.0"
+    files.write_atomically(path, content)
+    clock.now = files.written(path)
+    assert abs(clock.now - time.time()) < 60.0
     assert two.claim("a") is None  # it may be half written
     assert two.find("a").holder == "a process whose lease cannot be read"
     clock.now += 61.0
@@ -108,17 +109,17 @@ def test_a_lease_that_cannot_be_read_is_taken_over_when_it_is_old(content, pair,
 def test_a_lease_that_is_forgotten_while_it_is_read_is_none(pair, monkeypatch):
     one, two = pair
     assert one.claim("a") and one.claim("b").holder == "process 1 on host 'one'"
-    read = leases.files.read
+    read = files.read
 
     def late(path):
-        path.unlink()
+        files.remove(path)
         return read(path)
 
-    monkeypatch.setattr(leases.files, "read", late)
-    assert two.all() == [] and not list(two.folder.iterdir())
+    monkeypatch.setattr(files, "read", late)
+    assert two.all() == [] and files.names(two.folder) == []
 
 
-def test_what_is_finished_leaves_no_file(pair, tmp_path, clock):
+def test_what_is_finished_leaves_no_file(pair, somewhere, clock):
     one, two = pair
     for _ in range(3):
         assert one.claim("a")
@@ -126,15 +127,15 @@ def test_what_is_finished_leaves_no_file(pair, tmp_path, clock):
     two.claim("b")
     last = one.claim("a")
     one.forget(["a", "never"])
-    assert os.listdir(tmp_path / "leases") == ["b.0"]
-    assert one.renew(last) is None and os.listdir(tmp_path / "leases") == ["b.0"]
+    assert files.names(somewhere / "leases") == ["b.0"]
+    assert one.renew(last) is None and files.names(somewhere / "leases") == ["b.0"]
 
 
-def test_a_lease_is_one_line_of_json_beside_no_other_file(pair, tmp_path):
+def test_a_lease_is_one_line_of_json_beside_no_other_file(pair, somewhere):
     held = pair[0].claim("a", where="gpu 0")
-    (path,) = (tmp_path / "leases").iterdir()
-    said = json.loads(path.read_bytes())
-    assert path.read_bytes().count(b"\n") == 1
+    (line,) = contents(somewhere).values()
+    said = json.loads(line)
+    assert line.count(b"\n") == 1
     assert said == {
         "host": "one",
         "pid": 1,
@@ -157,13 +158,14 @@ def test_a_claim_lists_no_folder(pair, monkeypatch):
     pair[0].claim("first")
     for name in ("listdir", "scandir"):
         monkeypatch.setattr(leases.os, name, listed)
+    monkeypatch.setattr(files, "names", listed)
     held = pair[0].claim("a")
     assert pair[1].claim("a") is None and pair[0].renew(held)
 
 
 @pytest.mark.slow
-def test_a_claim_among_a_hundred_thousand_leases_takes_less_than_five_milliseconds(pair, tmp_path):
-    one = pair[0]
+def test_a_claim_among_a_hundred_thousand_leases_takes_less_than_five_milliseconds(tmp_path, clock):
+    one = Leases(tmp_path, clock=clock)
     one.claim("first")
     for number in range(100_000):
         (tmp_path / "leases" / f"item{number}.0").touch()

@@ -15,6 +15,7 @@ from rl_surrogates.store import (
     manifest,
     open_results,
 )
+from tests.store.anywhere import everywhere
 from tests.store.full_disk import full_at
 
 ITEMS = 7
@@ -46,20 +47,22 @@ def seeds_by_item(sweep, **how):
 def folded(sweep):
     """Seven items committed: six in three segments, the last one in the manifest."""
     commit(sweep, opened(sweep), *range(ITEMS))
-    assert len(list((sweep.path / "segments").iterdir())) == 2 * 3
+    assert len(files.names(sweep.path / "segments")) == 2 * 3
     return sweep
 
 
+@everywhere
 def test_every_file_is_listed_with_its_size_and_hash_in_the_order_of_the_commits(folded):
     found = manifest.read_manifest(folded.path)
     assert len(found) == 2 + 3 * ITEMS
     for path, entry in found.items():
-        data = (folded.path / path).read_bytes()
+        data = files.read(folded.path / path)
         assert (entry["bytes"], entry["sha256"]) == (len(data), files.seal_of(data).sha256)
     assert list(manifest.items(found)) == [f"item{i}" for i in range(ITEMS)]
     assert dict(opened(folded).listed) == found
 
 
+@everywhere
 def test_a_reader_sees_no_difference(folded):
     assert seeds_by_item(folded) == {f"item{i}": 3 for i in range(ITEMS)}
     assert open_results(folded.path).missing == [] and open_results(folded.path).versions == {}

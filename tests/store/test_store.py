@@ -13,22 +13,22 @@ from rl_surrogates.store import (
     open_results,
     parquet,
 )
+from tests.store.anywhere import contents, everywhere
 from tests.store.full_disk import full_at
 
 
+@everywhere
 def test_every_file_is_listed_with_its_size_and_hash(sweep):
     sweep.finished()
-    content = json.loads((sweep.path / "manifest.json").read_bytes())
-    assert set(content["files"]) == {
-        str(path.relative_to(sweep.path))
-        for path in sweep.path.rglob("*")
-        if path.is_file() and not path.name.startswith("manifest")
-    }
+    there = contents(sweep.path)
+    content = json.loads(there["manifest.json"])
+    assert set(content["files"]) == {path for path in there if not path.startswith("manifest")}
     for path, entry in content["files"].items():
-        data = (sweep.path / path).read_bytes()
+        data = there[path]
         assert (entry["bytes"], entry["sha256"]) == (len(data), files.seal_of(data).sha256)
 
 
+@everywhere
 def test_finished_runs_are_those_done_or_known_to_diverge(sweep):
     store = sweep.open()
     assert store.finished_runs() == set()
@@ -38,6 +38,7 @@ def test_finished_runs_are_those_done_or_known_to_diverge(sweep):
     assert sweep.open().finished_runs() == finished
 
 
+@everywhere
 def test_opening_finished_results_again_changes_no_byte(sweep):
     sweep.finished()
     before = sweep.snapshot()
@@ -46,12 +47,14 @@ def test_opening_finished_results_again_changes_no_byte(sweep):
     assert sweep.snapshot() == before
 
 
+@everywhere
 def test_the_provenance_of_the_first_session_stands(sweep):
     sweep.finished()
     sweep.open(plan=sweep.plan(description="new"), made_by={"versions": {"jax": "0.11.0"}})
     assert open_results(sweep.path).provenance == sweep.provenance
 
 
+@everywhere
 def test_an_edited_plan_keeps_the_runs_that_it_still_has(sweep):
     sweep.finished()
     plan = sweep.plan(rates=(0.2, 0.3))  # 0.2 was setting 1 and is setting 0 now
@@ -64,6 +67,7 @@ def test_an_edited_plan_keeps_the_runs_that_it_still_has(sweep):
     ]
 
 
+@everywhere
 def test_a_plan_that_returns_finds_its_old_runs(sweep):
     sweep.finished()
     sweep.open(plan=sweep.plan(rates=(0.2,)))
@@ -71,6 +75,7 @@ def test_a_plan_that_returns_finds_its_old_runs(sweep):
     assert len(sweep.open().finished_runs()) == 6
 
 
+@everywhere
 def test_of_a_run_stored_twice_the_last_one_counts(sweep):
     store = sweep.open()
     store.commit("item0", *sweep.tables(statuses=("failed", "done", "done")))
@@ -81,6 +86,7 @@ def test_of_a_run_stored_twice_the_last_one_counts(sweep):
     assert len(store.finished_runs()) == 3
 
 
+@everywhere
 def test_a_run_redone_in_another_item_counts_there_only(sweep):
     store = sweep.open()
     store.commit("item0", *sweep.tables(statuses=("failed", "done", "done")))
@@ -93,6 +99,7 @@ def test_a_run_redone_in_another_item_counts_there_only(sweep):
     assert len(sweep.open().finished_runs()) == 3
 
 
+@everywhere
 def test_a_failed_item_needs_no_curves(sweep):
     runs, _, _ = sweep.tables(statuses=("failed",) * 3)
     sweep.open().commit("item0", runs)
@@ -179,10 +186,11 @@ def test_what_a_killed_writer_left_aside_is_removed(sweep):
     assert not leftover.exists()
 
 
+@everywhere
 def test_a_damaged_part_is_dropped_with_a_warning_and_run_again(sweep):
     sweep.finished()
     part = sweep.path / "parts" / "item0.curves.parquet"
-    part.write_bytes(part.read_bytes()[:-1])
+    files.write_atomically(part, files.read(part)[:-1])
     with pytest.warns(StoreWarning, match="item0.curves.parquet: damaged"):
         store = sweep.open()
     assert store.finished_runs() == {"rate0.2-0", "rate0.2-1", "rate0.2-2"}
@@ -190,23 +198,26 @@ def test_a_damaged_part_is_dropped_with_a_warning_and_run_again(sweep):
     assert len(open_results(sweep.path).runs()) == 6
 
 
+@everywhere
 def test_a_damaged_manifest_costs_one_item_and_not_all(sweep):
     sweep.finished()
-    (sweep.path / "manifest.json").write_bytes(b"{}")
+    files.write_atomically(sweep.path / "manifest.json", b"{}")
     with pytest.warns(StoreWarning, match="manifest.json: damaged"):
         store = sweep.open()
     assert store.finished_runs() == {"rate0.1-0", "rate0.1-1", "rate0.1-2"}
     assert len(open_results(sweep.path).runs()) == 3
 
 
+@everywhere
 def test_two_damaged_manifests_are_refused_by_name(sweep):
     sweep.finished()
     for name in ("manifest.json", "manifest.previous.json"):
-        (sweep.path / name).write_bytes(b"{")
+        files.write_atomically(sweep.path / name, b"{")
     with pytest.raises(StoreError, match="manifest.json: damaged"):
         sweep.open()
 
 
+@everywhere
 def test_other_versions_are_told_and_refused_where_strict(sweep):
     sweep.finished()
     same = sweep.open()
