@@ -1,13 +1,13 @@
 """What does a person see on the terminal? The plan before, the table after, lists of names."""
 
 from math import isnan
-from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from rl_surrogates import environments, objectives
+from rl_surrogates.store.places import Place
 from rl_surrogates.sweep import Plan, Status, item_bytes
 from rl_surrogates.sweep.progress import clock
 from rl_surrogates.sweep.status import speed
@@ -36,7 +36,7 @@ def show_plan(plan: Plan) -> None:
     console().print(table)
 
 
-def show_summary(summary: pd.DataFrame, missing: list[str], page: Path) -> None:
+def show_summary(summary: pd.DataFrame, missing: list[str], page: Place) -> None:
     """The interquartile mean of each setting with its 95 % interval, and where the report is."""
     axes = [name for name in summary.columns if name not in NUMBERS]
     diverged = summary["diverged"].sum() > 0

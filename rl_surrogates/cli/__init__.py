@@ -10,7 +10,7 @@ import itertools
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
@@ -23,6 +23,7 @@ from rl_surrogates.cli.stored import (
     Render,
     Report,
     Status,
+    Stored,
     show_results,
 )
 from rl_surrogates.config import (
@@ -33,6 +34,9 @@ from rl_surrogates.config import (
     question_of_plan,
     question_of_run,
 )
+
+if TYPE_CHECKING:  # nothing heavy is imported here, so that a worker starts before it is
+    from rl_surrogates.store.places import Place
 
 __all__ = ["BAD_INPUT", "DIVERGED", "DONE", "INTERRUPTED", "TERMINATED", "Export", "main"]
 
@@ -59,7 +63,7 @@ class Sweep(Training):
     inputs: Annotated[Inputs, tyro.conf.arg(metavar="FILE.yaml... [PATH=VALUE...]")]
     """Question files, and values to use instead of theirs."""
     out: str = "results"
-    """The folder that holds one folder per question."""
+    """The folder that holds one folder per question, or a URL, such as s3://bucket/results."""
     yes: bool = False
     """Run however many runs it comes to."""
 
@@ -79,7 +83,7 @@ class Run(Training):
     seeds: int = 8
     """How many seeds, from 0."""
     out: str = "results"
-    """The folder that holds one folder per run file."""
+    """The folder that holds one folder per run file, or a URL, such as s3://bucket/results."""
     yes: bool = False
     """Run however many runs it comes to."""
 
@@ -94,8 +98,7 @@ class Run(Training):
 class Resume(Training):
     """Go on with a sweep that was interrupted, from what its folder says."""
 
-    folder: tyro.conf.Positional[Path]
-    """The folder of one question, such as results/why_the_ratio."""
+    folder: Stored
 
     yes: ClassVar[bool] = True
 
@@ -104,11 +107,12 @@ class Resume(Training):
         from rl_surrogates import store
 
         try:
-            question = question_of_plan(store.read_plan(self.folder), str(self.folder))
+            question = question_of_plan(store.read_plan(self.folder), self.folder)
+            root = store.place(self.folder).parent
         except store.StoreError as error:
             print(error, file=sys.stderr)
             return BAD_INPUT
-        return answer([question], self, [], self.folder.parent)
+        return answer([question], self, [], root)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +185,7 @@ def split(inputs: tuple[str, ...]) -> tuple[list[str], list[str]]:
 
 
 def answer(
-    questions: list[Question], how: Sweep | Run | Resume, overrides: list[str], out: str | Path
+    questions: list[Question], how: Sweep | Run | Resume, overrides: list[str], out: "str | Place"
 ) -> int:
     """Runs the questions, all of them checked before the first is trained."""
     from rl_surrogates import sweep

@@ -1,21 +1,33 @@
 """Commands that train nothing: they read a results folder, a stored policy or a table."""
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+if TYPE_CHECKING:  # nothing heavy is imported here, so that a worker starts before it is
+    from rl_surrogates.store.places import Url
+
 DONE, BAD_INPUT, DIVERGED = 0, 2, 3
+
+
+Stored = Annotated[
+    tyro.conf.Positional[str],
+    tyro.conf.arg(
+        metavar="FOLDER",
+        help="The folder of one question, such as results/why_the_ratio, or its URL.",
+    ),
+]
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
     """Show the table of stored results, and write their report again."""
 
-    folder: tyro.conf.Positional[Path]
-    """The folder of one question, such as results/why_the_ratio."""
+    folder: Stored
 
     def __call__(self) -> int:
         """Reads what is there, even where a sweep is not finished."""
@@ -26,8 +38,7 @@ class Report:
 class Status:
     """Show how a sweep stands, from any machine that sees its folder, while it runs or after."""
 
-    folder: tyro.conf.Positional[Path]
-    """The folder of one question, such as results/why_the_ratio."""
+    folder: Stored
 
     def __call__(self) -> int:
         """Reads the folder; writes and locks nothing."""
@@ -45,22 +56,21 @@ class Status:
 class Export:
     """Copy stored results into the format of another tool, or one run's policy into a file."""
 
-    folder: tyro.conf.Positional[Path]
-    """The folder of one question, such as results/why_the_ratio."""
+    folder: Stored
     to: Literal["csv", "tensorboard", "wandb"] = "csv"
     """The format; the last two need an extra of the same name installed."""
     policy: str | None = None
     """A run's run_id: write its policy, for `load_policy` and `render`, and no table."""
-    out: Path | None = None
-    """Where the copy goes; by default `exports` in the folder."""
+    out: str | None = None
+    """Where the copy goes: a folder, or a policy's file; by default `exports` in the folder."""
 
     def __call__(self) -> int:
         """Copies what is there, even where a sweep is not finished."""
         from rl_surrogates import store
 
-        place = self.out or self.folder / "exports" / (self.policy or self.to)
         try:
             results = store.open_results(self.folder, partial=True)
+            place = store.place_of_copy(results, self.policy or self.to, self.out)
             if self.policy:
                 store.export_policy(results, self.policy, place)
             else:
@@ -120,7 +130,7 @@ class List:
         return DONE
 
 
-def show_results(folder: Path) -> int:
+def show_results(folder: "str | os.PathLike | Url") -> int:
     """Writes the report of a results folder and prints its table."""
     from rl_surrogates import report, screen, store
 

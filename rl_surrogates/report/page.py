@@ -1,11 +1,11 @@
 """The report as it is read: question, answer, first figure; then what the answer rests on."""
 
 import os
-from pathlib import Path
 
 from rl_surrogates.report import html, records, sections, sensitivity
 from rl_surrogates.report.study import examine
 from rl_surrogates.store import StoreError, open_results, write_if_changed
+from rl_surrogates.store.places import Place, Url
 
 SECTIONS = (
     sections.first_screen,
@@ -25,7 +25,7 @@ SECTIONS = (
 )
 
 
-def write(path: str | os.PathLike) -> Path:
+def write(path: str | os.PathLike | Url) -> Place:
     """Writes `report.html`, and its figures as SVG and PDF, into the results folder `path`; returns
     the page's path.
 

@@ -17,7 +17,9 @@ from typing import Any
 from rl_surrogates import store
 from rl_surrogates.config import ConfigError, Problem, Question, load_question
 from rl_surrogates.store import Parts
-from rl_surrogates.sweep import cache, memory, outcome, session
+from rl_surrogates.store.places import Url
+from rl_surrogates.sweep import cache, leased, memory, outcome, session
+from rl_surrogates.sweep.driving import driving
 from rl_surrogates.sweep.executors import (
     ENDINGS,
     EXECUTORS,
@@ -42,7 +44,7 @@ MAX_RUNS = 100_000  # more than this is refused unless it was meant
 def run_sweep(
     question: str | os.PathLike | Question,
     *,
-    out: str | os.PathLike = "results",
+    out: str | os.PathLike | Url = "results",
     overrides: Sequence[str] = (),
     allow_large: bool = False,
     strict: bool = False,
@@ -53,7 +55,7 @@ def run_sweep(
 
     Args:
       question: a YAML file, or a loaded `Question`.
-      out: the results go to the folder `out/<name of the question>`.
+      out: the results go to `out/<name of the question>`; a folder, or a URL for fsspec.
       overrides: `dotted.path=value`, as on the command line; only with a file.
       allow_large: whether more than `MAX_RUNS` runs, or more memory than there is, are meant.
       strict: refuse to continue results that other versions of the packages began.
@@ -79,14 +81,15 @@ def run_sweep(
             check_memory(plan, allow_large)
         folder = store.results_folder(out, question.name)
         store.make_folder(folder)
-        with store.locked(folder) as lock:
-            hand.hold(lock)
+        with driving(folder) as driver:
+            hand.hold(driver.lock)
             made_by = store.collect_provenance(overrides)
-            opened = store.Store.open(out, question.name, plan.as_json(), made_by)
+            opened = store.Store.open(out, question.name, plan.as_json(), made_by, driver.check)
             store.check_versions(opened, strict=strict)
             items = missing_items(plan, opened, hand.devices)
             with listening(hand.stop) as heard, Progress(plan, items) as progress:
-                Sweep(plan, opened, hand, progress).run(items, heard)
+                sweep = Sweep(plan, opened, hand, progress, tagged=driver.lock is None)
+                sweep.run(items, heard)
     if heard.signum:
         raise Interrupted(heard.signum)
     return store.open_results(opened.path)
@@ -119,9 +122,18 @@ class Sweep:
     """A question while it is run: hands out work items, and lists what comes back."""
 
     def __init__(
-        self, plan: Plan, opened: store.Store, executor: Executor, progress: Progress
+        self,
+        plan: Plan,
+        opened: store.Store,
+        executor: Executor,
+        progress: Progress,
+        tagged: bool = False,
     ) -> None:
-        """`opened` is the results folder, `executor` who trains."""
+        """`opened` is the results folder, `executor` who trains.
+
+        Where files are to be `tagged`, those of every worker carry the token of its lease.
+        """
+        self.tagged = tagged
         self.plan, self.opened, self.executor, self.progress = plan, opened, executor, progress
         self.attempts: Counter[tuple[str, str]] = Counter()  # item and how it ended -> how often
         self.fits: dict[int, int] = {}  # program -> widest item that memory allows
@@ -161,13 +173,15 @@ class Sweep:
         if item.width > self.fits.get(item.program, item.width):
             self.waiting.extendleft(reversed(self._narrower(item)))
             return
+        job = make_job(self.plan, item, self.opened)
         if not self.executor.leased:
-            self._hold(item)
+            lease = self._hold(item)
+            job = leased.tagged(job, lease, self.executor.devices) if self.tagged else job
         self.running[item.item] = item
         self.progress.begin(item)
-        self.executor.submit(make_job(self.plan, item, self.opened))
+        self.executor.submit(job)
 
-    def _hold(self, item: WorkItem) -> None:
+    def _hold(self, item: WorkItem) -> store.Lease:
         """Takes the lease of an item on behalf of a worker of this machine."""
         deadline = time.monotonic() + PATIENCE
         while not (lease := self.leases.claim(item.item)):
@@ -182,6 +196,7 @@ class Sweep:
             )
         held = self.held[item.item] = Held(self.leases, lease)
         held.begin(of=self.plan.programs[item.program].config.num_updates)
+        return lease
 
     def _note(self, name: str, event: dict[str, Any]) -> None:
         """Shows an event, and lists its checkpoint."""

@@ -5,10 +5,10 @@ run. Of each config only the values are sent; the worker validates them again.
 """
 
 import json
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from rl_surrogates.config import Config
+from rl_surrogates.store.places import Place, place
 from rl_surrogates.sweep.plan import Plan, ProgramPlan, WorkItem
 from rl_surrogates.sweep.runs import Run
 
@@ -16,7 +16,7 @@ from rl_surrogates.sweep.runs import Run
 class Job(NamedTuple):
     """A work item, with everything that training and storing it needs."""
 
-    folder: Path
+    folder: Place
     item: WorkItem
     program: ProgramPlan
     configs: dict[int, Config]  # of the settings of the item's runs
@@ -65,7 +65,7 @@ def from_line(line: str) -> Job:
     return Job(
         **{
             **told,
-            "folder": Path(told["folder"]),
+            "folder": place(told["folder"]),
             "item": WorkItem(**{**item, "runs": runs}),
             "program": ProgramPlan(
                 **{

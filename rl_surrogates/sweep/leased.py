@@ -11,10 +11,11 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from rl_surrogates.store import Lease, Leases, StoreError, manifest, own_versions
+from rl_surrogates.store.files import is_folder
+from rl_surrogates.store.places import Place, place
 from rl_surrogates.sweep import cache, session, worker
 from rl_surrogates.sweep import job as jobs
 from rl_surrogates.sweep.held import PAUSE, Held
@@ -38,7 +39,7 @@ def work(line: str, stopping: Callable[[], bool] = lambda: False) -> str:
     cache.keep_compilations()
     if message := unfit(told):
         return json.dumps({"event": "refused", "message": message})
-    folder = Path(told["folder"])
+    folder = place(told["folder"])
 
     def asked() -> bool:
         return stopping() or not session.lasts(folder)
@@ -54,16 +55,19 @@ def work(line: str, stopping: Callable[[], bool] = lambda: False) -> str:
 
 def unfit(told: dict[str, Any]) -> str:
     """Why this process cannot do an errand; empty where it can."""
-    here, folder = f"the worker on host {socket.gethostname()!r}", told["folder"]
+    here, folder = f"the worker on host {socket.gethostname()!r}", place(told["folder"])
     found = use_every_core(told["devices"])  # before anything else starts jax
     own = own_versions()
     for name, version in told["versions"].items():
         if own.get(name) != version:
             return f"{here} has {name} {own.get(name)}, the sweep is driven with {version}"
-    if not Path(folder).is_dir():
-        return f"{here} does not see {folder}; take a folder that all machines share"
-    if not session.sees(Path(folder), told["session"]):
-        return f"{here} sees another folder as {folder}; take one that all machines share"
+    try:
+        if not is_folder(folder):
+            return f"{here} does not see {folder}; take a folder that all machines share"
+        if not session.sees(folder, told["session"]):
+            return f"{here} sees another folder as {folder}; take one that all machines share"
+    except StoreError as error:  # of a URL: no backend there, or no right to read
+        return f"{here}: {error}"
     if found != told["devices"]:
         return f"{here} has {found} devices, the sweep is planned for {told['devices']}"
     return ""
@@ -105,7 +109,7 @@ def tagged(job: Job, lease: Lease, devices: int) -> Job:
     return job._replace(tag=lease.token, parts=parts, checkpoints=checkpoints)
 
 
-def sound(folder: Path, entries: manifest.Files) -> bool:
+def sound(folder: Place, entries: manifest.Files) -> bool:
     """Whether the files are there, and what they are said to be."""
     try:
         return all(manifest.read_listed(folder, entries, path) for path in entries)

@@ -8,23 +8,23 @@ workers finish what they have, and the next driver goes on with the same token.
 
 import re
 import secrets
-from pathlib import Path
 
 from rl_surrogates.store import StoreError, files
 from rl_surrogates.store.leases import LEASES
+from rl_surrogates.store.places import Place
 
 SESSION = "session"
 _TOKEN = re.compile(rb"[0-9a-f]{32}")
 
 
-def begin(folder: Path) -> str:
+def begin(folder: Place) -> str:
     """Leaves the file, if it is not there, and gives its token.
 
     Raises:
       StoreError: it cannot be written.
     """
     path = folder / LEASES / SESSION
-    found = path.read_bytes() if path.exists() else b""
+    found = files.read(path) if files.exists(path) else b""
     if not _TOKEN.fullmatch(found):
         files.make_folder(path.parent)
         found = secrets.token_hex(16).encode("ascii")
@@ -32,12 +32,12 @@ def begin(folder: Path) -> str:
     return found.decode("ascii")
 
 
-def lasts(folder: Path) -> bool:
+def lasts(folder: Place) -> bool:
     """Whether the sweep in `folder` is not stopped."""
-    return (folder / LEASES / SESSION).exists()
+    return files.exists(folder / LEASES / SESSION)
 
 
-def sees(folder: Path, token: str) -> bool:
+def sees(folder: Place, token: str) -> bool:
     """Whether `folder` on this machine is the one in which the sweep with this token is driven."""
     try:
         return files.read(folder / LEASES / SESSION).decode("ascii", "replace") == token
@@ -45,6 +45,6 @@ def sees(folder: Path, token: str) -> bool:
         return False
 
 
-def end(folder: Path) -> None:
+def end(folder: Place) -> None:
     """Stops the sweep in `folder`, or says that it is over."""
     files.remove(folder / LEASES / SESSION)

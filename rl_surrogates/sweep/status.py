@@ -7,10 +7,10 @@ the plan says what there is to do. Nothing is locked and nothing is written.
 import os
 import time
 from collections.abc import Callable, Set
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from rl_surrogates.store import Lease, Leases, manifest, read_plan, stored_runs
+from rl_surrogates.store.places import Place, Url, place
 
 
 class Status(NamedTuple):
@@ -39,13 +39,13 @@ class Status(NamedTuple):
         return self.missing_steps / self.steps_per_second if self.steps_per_second else None
 
 
-def status_of(folder: str | os.PathLike, clock: Callable[[], float] = time.time) -> Status:
+def status_of(folder: str | os.PathLike | Url, clock: Callable[[], float] = time.time) -> Status:
     """Reads how the sweep in `folder` stands.
 
     Raises:
       StoreError: there are no results, or what is there is damaged.
     """
-    folder = Path(folder)
+    folder = place(folder)
     plan, listed = read_plan(folder), manifest.recover_manifest(folder).files
     leases = Leases(folder, clock=clock)
     stored = manifest.items(listed)
@@ -80,7 +80,7 @@ def status_of(folder: str | os.PathLike, clock: Callable[[], float] = time.time)
 
 
 def finished_items(
-    plan: dict[str, Any], stored: Set[str], folder: Path, listed: manifest.Files
+    plan: dict[str, Any], stored: Set[str], folder: Place, listed: manifest.Files
 ) -> set[str]:
     """Items of the plan whose runs are all stored, in items of this plan or of an earlier one."""
     runs = {item["item"]: item["runs"] for item in plan["items"]}
@@ -114,7 +114,7 @@ def saved_updates(listed: manifest.Files, leases: list[Lease]) -> dict[str, int]
     paths += [path for lease in leases for path in lease.report.get("checkpoints") or ()]
     saved: dict[str, int] = {}
     for path in paths:
-        item, update = Path(path).name.split(".")[:2]
+        item, update = path.rpartition("/")[2].split(".")[:2]
         saved[item] = max(int(update), saved.get(item, 0))
     return saved
 

@@ -43,11 +43,16 @@ def perform(job, programs: Programs, stopping: Callable[[], bool]) -> Iterator[d
     failed         traceback    an error that the next attempt is likely to meet again
     out_of_memory  message      a narrower item may fit
     unwritable     message      the place, not the job, is at fault
+    refused        message      this process sees another place under that name
     """
-    from rl_surrogates.store import StoreError
+    from rl_surrogates.store import Leases, StoreError
     from rl_surrogates.sweep.item import train
 
     try:
+        if job.tag and not Leases(job.folder).find(job.item.item):  # under which it is to write
+            message = f"the worker does not see {job.folder}; take a place that all processes share"
+            yield {"event": "refused", "message": message}
+            return
         yield from train(job, programs.lanes(job.program), stopping)
     except StoreError as error:
         yield {"event": "unwritable", "message": str(error)}

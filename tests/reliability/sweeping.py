@@ -1,6 +1,8 @@
 """A tiny sweep that is cheap to run hundreds of times, and what two runs of it must agree in."""
 
 import importlib.util
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pandas as pd
 import pytest
 
 from rl_surrogates.config import make_question
-from rl_surrogates.store import open_results
+from rl_surrogates.store import files, open_results
 from rl_surrogates.sweep import run_sweep, worker
 from rl_surrogates.sweep.lanes import Lanes
 from rl_surrogates.sweep.progress import Progress
@@ -70,9 +72,9 @@ def assert_same(one, other):
 
 def clean(folder):
     """Whether nothing is left but the results."""
-    left = [*(folder / "leases").glob("*"), *(folder / "checkpoints").glob("*")]
+    left = [*files.names(folder / "leases"), *files.names(folder / "checkpoints")]
     listed = open_results(folder)._listed
-    strays = [p for p in (folder / "parts").glob("*") if f"parts/{p.name}" not in listed]
+    strays = [name for name in files.names(folder / "parts") if f"parts/{name}" not in listed]
     return not left and not strays
 
 
@@ -80,7 +82,8 @@ def assert_whole(folder, reference):
     """Nothing lost, nothing doubled, nothing left over."""
     assert_same(tables(folder), reference)
     assert clean(folder)
-    parts = [pd.read_parquet(path) for path in (folder / "parts").glob("*.runs.parquet")]
+    names = [name for name in files.names(folder / "parts") if name.endswith(".runs.parquet")]
+    parts = [pd.read_parquet(io.BytesIO(files.read(folder / "parts" / name))) for name in names]
     stored = pd.concat(parts)["run_id"]
     assert stored.is_unique and set(stored) == set(reference["runs"]["run_id"])
 
@@ -123,6 +126,7 @@ def needs(package):
 
 def command(question, out, environment, *options):
     """The real command in a process of its own, on the question in the file `question`."""
+    paths = [str(ROOT), environment.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [
             sys.executable,
@@ -135,7 +139,11 @@ def command(question, out, environment, *options):
             *options,
         ],
         cwd=question.parent,
-        env={**environment, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        env={
+            **environment,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "JAX_PLATFORMS": "cpu",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

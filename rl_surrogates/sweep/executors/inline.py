@@ -19,7 +19,7 @@ class Inline(OneAtATime):
         self.devices = devices
         self.programs, self.stopping = worker.Programs(), threading.Event()
 
-    def hold(self, lock: int) -> None:
+    def hold(self, lock: int | None) -> None:
         """This process holds it already."""
 
     def run(self, job: Job) -> Iterator[Event]:

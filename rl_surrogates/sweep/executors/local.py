@@ -43,11 +43,11 @@ class Local(OneAtATime):
         self.process: subprocess.Popen | None = None
         self._start()
 
-    def hold(self, lock: int) -> None:
+    def hold(self, lock: int | None) -> None:
         """Gives the worker the lock of the results folder, and every one that replaces it."""
         self.lock = lock
         with contextlib.suppress(BrokenPipeError):  # dead already, which `run` will notice
-            socket.send_fds(self.line, [b"\n"], [lock])
+            socket.send_fds(self.line, [b"\n"], [] if lock is None else [lock])
 
     def run(self, job: "Job") -> Iterator[dict]:
         """The events of a job; `died` is the last one where the worker did."""

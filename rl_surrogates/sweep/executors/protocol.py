@@ -32,8 +32,8 @@ class Executor(Protocol):
     devices: int  # over which a worker spreads the lanes of an item
     leased: bool  # whether its workers hold the leases of their items themselves
 
-    def hold(self, lock: int) -> None:
-        """Has whatever it started keep the lock of the results folder as long as it lives."""
+    def hold(self, lock: int | None) -> None:
+        """Has whatever it started keep the lock of the results as long as it lives, if any."""
 
     def submit(self, job: "Job") -> None:
         """Takes a job, of at most `slots`."""

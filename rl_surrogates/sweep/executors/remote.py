@@ -59,7 +59,7 @@ class Remote:
         """Ends an errand."""
         raise NotImplementedError
 
-    def hold(self, lock: int) -> None:
+    def hold(self, lock: int | None) -> None:
         """Workers elsewhere hold leases instead."""
 
     def submit(self, job: Job) -> None:
@@ -67,7 +67,7 @@ class Remote:
         job = job._replace(folder=job.folder.absolute())  # a worker starts in a folder of its own
         if self.folder is None:
             self.folder, self.leases = job.folder, Leases(job.folder)
-            self.token = session.begin(job.folder)
+        self.token = session.begin(job.folder)  # which a driver that was taken for lost may end
         submission = secrets.token_hex(8)
         line = leased.errand(job, submission, self.token, self.devices)
         self.outbox.append((job.item.item, submission, line))

@@ -11,15 +11,17 @@ import json
 import shutil
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from rl_surrogates.config import Execution
+from rl_surrogates.store.places import Place
 from rl_surrogates.sweep import leased
 from rl_surrogates.sweep.executors.protocol import Event, needs, problem, refusing
 from rl_surrogates.sweep.executors.remote import Remote
 
 ARRAY = 1000  # tasks of an array: what SLURM allows unless it is told otherwise
-FOLDER = ".submitit"  # in the results folder: scripts, logs and what submitit stores
+FOLDER = ".submitit"  # scripts, logs and what submitit stores
 ANSWER = "rl-surrogates: "  # what the line begins with in which a task prints its answer
 REQUEUED = 100  # how often a task may reach its time limit and be queued again
 
@@ -47,7 +49,7 @@ class Slurm(Remote):
     def start(self, lines: list[str]) -> list[Any]:
         """One array for the errands that are waiting."""
         executor = self.submitit.AutoExecutor(
-            self.folder / FOLDER, cluster=self.cluster, slurm_max_num_timeout=REQUEUED
+            logs(self.folder), cluster=self.cluster, slurm_max_num_timeout=REQUEUED
         )
         with refusing("executor"):
             executor.update_parameters(**parameters(self.execution))
@@ -67,6 +69,14 @@ class Slurm(Remote):
     def cancel(self, handle: Any) -> None:
         """Takes a task out of the queue, or ends it."""
         handle.cancel(check=False)
+
+
+def logs(results: Place) -> Path:
+    """Where submitit keeps its files, which the machines of the cluster share.
+
+    In the folder of the results; where those lie below a URL, in the current folder.
+    """
+    return results / FOLDER if isinstance(results, Path) else Path(FOLDER, results.name).absolute()
 
 
 def parameters(execution: Execution) -> dict[str, Any]:
