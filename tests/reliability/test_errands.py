@@ -55,6 +55,8 @@ def test_of_an_item_that_is_held_elsewhere_nothing_is_trained(tmp_path, cheap):
         ({"versions": {"jax": "0.1.0"}}, r"has jax \d.*, the sweep is driven with 0\.1\.0"),
         ({"versions": {"rl-surrogates": "9"}}, "has rl-surrogates .* driven with 9"),
         ({"folder": "/nowhere/tiny"}, "does not see /nowhere/tiny; take a folder that all"),
+        ({"folder": "memory://nowhere/tiny"}, "does not see memory://nowhere/tiny; take a"),
+        ({"folder": "s4://bucket/tiny"}, "s4://bucket/tiny: unknown scheme 's4'; nearest"),
         ({"session": "0" * 32}, "sees another folder as .*; take one that all machines share"),
         ({"devices": 1000}, r"has \d+ devices, the sweep is planned for 1000"),
     ],
