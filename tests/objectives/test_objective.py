@@ -1,5 +1,6 @@
 """A row knows its signature, refuses bad coefficients in plain words, and may be a user's."""
 
+import inspect
 from functools import partial
 
 import jax
@@ -46,11 +47,11 @@ def test_a_row_asks_for_known_inputs_and_its_defaults_are_legal(name):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_row_says_what_it_is(name):
-    text = OBJECTIVES[name].fn.__doc__
+    text = inspect.getdoc(OBJECTIVES[name].fn)
     for part in ("    l = ", "Args:", "Returns:", "Source:"):
         assert part in text
     for coefficient in OBJECTIVES[name].coefficients:
-        assert f"      {coefficient}: " in text
+        assert f"  {coefficient}: " in text
 
 
 @pytest.mark.parametrize(
