@@ -6,10 +6,8 @@ layer is called `HEAD`, which is also how it is told from the hidden layers when
 """
 
 import math
-from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from rl_surrogates.distributions import (
@@ -18,6 +16,7 @@ from rl_surrogates.distributions import (
     MultiCategorical,
     TanhGaussian,
 )
+from rl_surrogates.networks import products
 from rl_surrogates.spaces import Box, Discrete, MultiDiscrete, Space
 from rl_surrogates.types import Array
 
@@ -25,20 +24,9 @@ HEAD = "head"  # the last, linear layer
 LOG_STD_RANGE = (-10.0, 2.0)  # of a deviation that depends on the state: exp stays finite
 
 
-def narrow_product(inputs: Array, kernel: Array, *unused: Any, **also_unused: Any) -> Array:
-    """`[..., F]` times `[F, A]`, whose gradient in the kernel is computed as `[A, F]`.
-
-    As `[F, A]`, with A a few actions, that product takes a CPU three times as long. The barrier
-    keeps the compiler from undoing the transposition. Arguments as `flax.linen.Dense` hands them to
-    its `dot_general`; beyond the first two they are always the same.
-    """
-    turned = jax.lax.optimization_barrier(kernel.T)
-    return jax.lax.dot_general(inputs, turned, (((inputs.ndim - 1,), (1,)), ((), ())))
-
-
 def linear(size: int) -> nn.Module:
     """The last layer of a policy: `[..., F]` -> `[..., size]`, inside the head that calls it."""
-    return nn.Dense(size, name=HEAD, dot_general=narrow_product)
+    return nn.Dense(size, name=HEAD, dot_general=products.narrow_output)
 
 
 class CategoricalHead(nn.Module):

@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rl_surrogates.networks import products
 from rl_surrogates.types import Array
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -46,7 +47,10 @@ class MLP(nn.Module):
         """`[..., F]` -> `[..., hidden[-1]]` float32."""
         features = inputs
         for width in self.hidden:
-            features = self.activation(nn.Dense(width, dtype=self.dtype)(features))
+            narrow = features.shape[-1] < width
+            product = products.narrow_input if narrow else jax.lax.dot_general
+            layer = nn.Dense(width, dtype=self.dtype, dot_general=product)
+            features = self.activation(layer(features))
         return features.astype(jnp.float32)
 
 

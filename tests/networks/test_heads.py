@@ -1,6 +1,5 @@
 """Heads: which one fits which actions, and how each begins."""
 
-from functools import partial
 from typing import get_args
 
 import jax
@@ -110,18 +109,3 @@ def test_the_ratio_of_a_continuous_policy_is_one_until_it_has_moved(name, scale)
     _, metrics = jax.jit(program.train)(jax.random.key(0), config.hypers())
     assert float(metrics["first_ratio_error"].max()) <= 1e-5  # actions beyond the bounds included
     assert float(metrics["approx_kl"].min()) > 1e-9 and bool(metrics["finite"].all())
-
-
-def test_the_narrow_product_of_a_head_is_a_dense_layer_with_the_gradients_of_one():
-    features = jax.random.normal(jax.random.key(0), (5, 3, 4))
-    kernel = jax.random.normal(jax.random.key(1), (4, 2))
-
-    def loss(product, kernel, features):
-        return jnp.sum(jnp.sin(product(kernel, features)))
-
-    def gradients(product):
-        return jax.value_and_grad(partial(loss, product), argnums=(0, 1))(kernel, features)
-
-    mine = gradients(lambda kernel, features: heads.narrow_product(features, kernel))
-    its = gradients(lambda kernel, features: features @ kernel)
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), mine, its)
