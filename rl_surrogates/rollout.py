@@ -48,16 +48,16 @@ def chances(
       shape: `[T]`, or nothing for one step.
     """
     num_envs = jax.tree.leaves(policy)[0].shape[0]
-    key_action, key_env = jax.random.split(key)
+    # One split for all: every call of the generator is loops of its own to compile.
+    keys = jax.random.split(key, (*shape, 1 + 2 * num_envs))
 
-    def one_step(key_action: Array, keys_env: Array) -> Chance:
-        fresh = jax.vmap(partial(environments.draw, env), in_axes=(0, None))(keys_env, env_params)
+    def one_step(keys: Array) -> Chance:
+        key_action, keys_env, keys_reset = keys[0], keys[1 : 1 + num_envs], keys[1 + num_envs :]
+        draw = jax.vmap(partial(environments.draw, env), in_axes=(0, 0, None))
+        fresh = draw(keys_env, keys_reset, env_params)
         return Chance(policy.noise(key_action), strongly_typed(fresh))
 
-    over_steps = jax.vmap(one_step) if shape else one_step
-    return over_steps(
-        jax.random.split(key_action, shape), jax.random.split(key_env, (*shape, num_envs))
-    )
+    return jax.vmap(one_step)(keys) if shape else one_step(keys)
 
 
 def start(key: Array, env: Environment, env_params: Any, network: Network, num_envs: int) -> Acting:

@@ -25,12 +25,18 @@ class Chance(NamedTuple):
     fresh: Any  # (observation, state) of the next episode; None: the step draws it
 
 
-def draw(env: Environment, key: Array, params: Any) -> Chance:
-    """What a step with `key` leaves to chance, drawn before it where it can be; consumes `key`."""
+def draw(env: Environment, key: Array, key_reset: Array, params: Any) -> Chance:
+    """What a step leaves to chance, drawn before it where it can be; consumes both keys.
+
+    Args:
+      env: whose step it is.
+      key: of the step.
+      key_reset: of the episode that follows; not used where the step draws that as well.
+      params: of the environment.
+    """
     if not _resets_as_gymnax(env) or _fresh_bytes(env, params) > LARGEST_FRESH:
         return Chance(key, None)
-    key_step, key_reset = jax.random.split(key)  # as gymnax's own step does
-    return Chance(key_step, env.reset_env(key_reset, params))
+    return Chance(key, env.reset_env(key_reset, params))
 
 
 def step(env: Environment, chance: Chance, state: Any, action: Array, params: Any) -> tuple:

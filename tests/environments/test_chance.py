@@ -27,7 +27,8 @@ def test_a_step_with_chance_drawn_ahead_is_the_environments_own(name, limit):
         key_start, key = jax.random.split(key)
         _, state = env.reset(key_start, params)
         action = jnp.zeros((1,)) if name.startswith("Pendulum") else jnp.int32(1)
-        drawn = chance.draw(env, key, params)
+        key_step, key_reset = jax.random.split(key)  # as its own step does
+        drawn = chance.draw(env, key_step, key_reset, params)
         assert drawn.fresh is not None
         mine = chance.step(env, drawn, state, action, params)
         return mine, env.step(key, state, action, params)
@@ -44,12 +45,13 @@ def test_a_step_with_chance_drawn_ahead_is_the_environments_own(name, limit):
 @pytest.mark.parametrize("name", ["Breakout-MinAtar", "DeepSea-bsuite"])
 def test_large_episodes_and_steps_of_their_own_are_left_to_the_environment(name):
     env = environments.make(name)
-    drawn = jax.eval_shape(partial(chance.draw, env), jax.random.key(0), env.default_params)
+    keys = jax.random.split(jax.random.key(0))
+    drawn = jax.eval_shape(partial(chance.draw, env), *keys, env.default_params)
     assert drawn.fresh is None
 
 
 def test_a_users_own_environment_steps_with_the_key_itself():
     env = Probe(ProbeParams(kind=CLOCK, length=3, limit=1))
-    key = jax.random.key(0)
-    drawn = chance.draw(env, key, env.default_params)
+    key, key_reset = jax.random.split(jax.random.key(0))
+    drawn = chance.draw(env, key, key_reset, env.default_params)
     assert drawn.fresh is None and drawn.key == key
