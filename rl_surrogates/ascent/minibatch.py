@@ -87,16 +87,24 @@ def passes(
     """
 
     def epoch(carry: Any, order: Array) -> tuple[Any, Info]:
-        return jax.lax.scan(step, carry, deal(batch, order, num_minibatches))
+        return jax.lax.scan(on, carry, order.reshape(num_minibatches, -1))
+
+    def on(carry: Any, samples: Array) -> tuple[Any, Info]:
+        return step(carry, deal(batch, samples))
 
     size = jax.tree.leaves(batch)[0].shape[0]
     return jax.lax.scan(epoch, carry, orders(key, num_epochs, size))
 
 
 def optimiser(learning_rate: Scalar, max_grad_norm: Scalar) -> optax.GradientTransformation:
-    """Adam on the gradient, after scaling it down to a global norm of at most `max_grad_norm`."""
-    return optax.chain(
-        optax.clip_by_global_norm(max_grad_norm), optax.adam(learning_rate, eps=ADAM_EPSILON)
+    """Adam on the gradient, after scaling it down to a global norm of at most `max_grad_norm`.
+
+    Both see the gradient as one vector: a dozen small leaves would be a dozen small loops each.
+    """
+    return optax.flatten(
+        optax.chain(
+            optax.clip_by_global_norm(max_grad_norm), optax.adam(learning_rate, eps=ADAM_EPSILON)
+        )
     )
 
 
@@ -130,12 +138,11 @@ def orders(key: Array, num_epochs: int, size: int) -> Array:
     return (jnp.sort(tagged, axis=-1) & low).astype(jnp.int32)
 
 
-def deal(batch: Batch, order: Array, num_minibatches: int) -> Batch:
-    """`[N, ...]` -> `[M, N / M, ...]` in the given order, each sample exactly once."""
+def deal(batch: Batch, samples: Array) -> Batch:
+    """The minibatch `[n, ...]` of these samples `[n]`, all different, of a batch `[N, ...]`."""
 
     def dealt(leaf: Array) -> Array:
-        shuffled = leaf.at[order].get(mode="promise_in_bounds", unique_indices=True)
-        return shuffled.reshape(num_minibatches, -1, *leaf.shape[1:])
+        return leaf.at[samples].get(mode="promise_in_bounds", unique_indices=True)
 
     return jax.tree.map(dealt, batch)
 

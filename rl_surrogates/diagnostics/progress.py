@@ -1,7 +1,7 @@
 """How far has training come: episodes, the value function's fit, steps, and is all of it finite?"""
 
-import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from rl_surrogates.types import Array, Info, Transition
 
@@ -46,4 +46,4 @@ def env_steps(update: Array, steps_per_update: int, num_updates: int) -> Array:
 
 def all_finite(tree) -> Array:
     """`[]` bool: no NaN and no infinity in any leaf."""
-    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
+    return jnp.all(jnp.isfinite(ravel_pytree(tree)[0]))
