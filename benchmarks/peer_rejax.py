@@ -5,7 +5,7 @@ The work is not the same to the last detail:
 - rejax clips every element of the gradient, this project its global norm (`max_grad_norm`).
 - rejax has two optimisers and a constant learning rate; here one Adam, annealed linearly.
 - rejax takes a time limit for a death. Here the value of the true successor is bootstrapped, which
-  costs one more pass of the value network per rollout.
+  costs a sort and a pass of the value network over a sixteenth of the rollout.
 - Here every update also computes some thirty metrics; rejax computes none, and its evaluations are
   left out.
 - rejax was written for the five-value step of older gymnax; `five_values` gives it that.

@@ -1,9 +1,9 @@
 """What does it cost to tell a time limit from a death?
 
 Training bootstraps at a time limit from the value of the true successor, which is kept for every
-step and valued in one more pass of the value network over the rollout. The variant `Ignoring` does
-neither: it takes a time limit for a death, and V(s_{t+1}) from the values of the next step in the
-batch, as most code of this field does. Everything else is the same program.
+step, and valued where an episode was cut. The variant `Ignoring` does neither: it takes a time
+limit for a death, and V(s_{t+1}) from the values of the next step in the batch, as most code of
+this field does. Everything else is the same program.
 
 Both are compiled for the same lanes and take turns in this process, so that a change in the
 machine's load meets both. A ratio is that of one pair of neighbours; below 1.1 is the aim.
@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 import rl_surrogates as rls
-from rl_surrogates import advantages, rollout
+from rl_surrogates import advantages, loop, rollout
 from rl_surrogates.training import Program
 from rl_surrogates.types import Acting, Array, Batch, State, Transition
 
@@ -74,7 +75,9 @@ class Ignoring(Program):
     def judge(self, state: State, transitions: Transition, hypers: Any) -> Batch:
         """As the page does, with V(s_{t+1}) of the next step, and no life after a time limit."""
         params = state.learner.params
-        value = self.network.value(params, transitions.observation)
+        value = loop.in_parts(
+            partial(self.network.value, params), transitions.observation, transitions.reset.size
+        )
         last = self.network.value(params, transitions.next_observation)
         advantage = advantages.gae(
             transitions.reward,

@@ -5,7 +5,7 @@ weights of the policy's and the value function's matrices, `P1` and `V1` those o
 an update on `N = T*B` samples takes
 
     act       2 P N         the policy on every observation
-    judge     4 V N         the value of every state and of every successor
+    judge     2 V N         the value of every state; successors are states, but for a few
     ascend    E N (6 (P + V) - 2 (P1 + V1))     forward, gradient in the weights, gradient in the
                             inputs; nobody asks for the gradient in the observations
     inspect   2 P N         the new policy on the whole batch
@@ -84,4 +84,4 @@ def ascent_flops(work: Work) -> int:
 def update_flops(work: Work) -> int:
     """Of one whole update of one lane."""
     policy, value, _ = weights(work)
-    return work.samples * (4 * policy + 4 * value) + ascent_flops(work)
+    return work.samples * (4 * policy + 2 * value) + ascent_flops(work)

@@ -1,7 +1,8 @@
-"""How is an update repeated on the device, so that every chunking gives the same bits?
+"""What is done over and over on the device: updates, and parts of a rollout?
 
-The trip count is hidden from the compiler by an optimisation barrier: a loop whose length is known
-is compiled otherwise, and the last bits then differ.
+The trip count of updates is hidden from the compiler by an optimisation barrier: a loop whose
+length is known is compiled otherwise, and the last bits then differ between one chunk of updates
+and two.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from rl_surrogates.types import Array, Info
+
+PARTS, SAMPLES = 16, 1024  # how many parts a batch has at most, how many samples a part at least
 
 
 def repeat(
@@ -35,3 +38,30 @@ def repeat(
 
     count = jax.lax.optimization_barrier(jnp.asarray(times, jnp.int32))
     return jax.lax.fori_loop(0, count, step, (state, empty))
+
+
+def in_parts(function: Callable[[Any], Any], batch: Any, num_samples: int) -> Any:
+    """`function` of the rows `[R, ...]` of a batch, some of them after the others.
+
+    A pass of a network over a whole rollout holds every observation as float32 and a whole layer of
+    activations: several times what the rollout takes, and more than the processor's cache. A small
+    batch is one part.
+
+    Args:
+      function: rows -> rows, each by itself.
+      batch: leaves `[R, ...]`.
+      num_samples: of all rows together.
+    """
+    rows = jax.tree.leaves(batch)[0].shape[0]
+    parts = num_parts(rows, num_samples)
+    if parts == 1:
+        return function(batch)
+    split = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), batch)
+    found = jax.lax.map(function, split)
+    return jax.tree.map(lambda leaf: leaf.reshape(rows, *leaf.shape[2:]), found)
+
+
+def num_parts(rows: int, num_samples: int) -> int:
+    """How many parts, of equally many rows, a batch is passed through in."""
+    most = max(1, min(PARTS, num_samples // SAMPLES))
+    return max(n for n in range(1, most + 1) if rows % n == 0)

@@ -24,6 +24,7 @@ from rl_surrogates import (
     adaptation,
     advantages,
     assembly,
+    bootstrap,
     diagnostics,
     environments,
     inspection,
@@ -137,13 +138,7 @@ class Program:
     def judge(self, state: State, transitions: Transition, hypers: Any) -> Batch:
         """Values, advantages and value targets of a rollout, as samples."""
         params, carry = state.learner.params, state.acting.carry
-        _, value, carries = self.network.unroll(
-            params, transitions.observation, transitions.reset, carry
-        )
-        # V of the true successor, with the carry that led there: nothing is reset yet.
-        _, next_value, _ = self.network(
-            params, transitions.next_observation, jnp.zeros_like(transitions.reset), carries
-        )
+        value, next_value = bootstrap.values(self.network, params, transitions, carry)
         advantage = advantages.gae(
             transitions.reward,
             value,

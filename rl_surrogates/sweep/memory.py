@@ -1,13 +1,13 @@
 """How much device memory does a work item need? Estimated from shapes, before any compilation.
 
     bytes per lane = state + metrics of a chunk + the larger of
-        training     COPIES transitions + ACTIVATIONS N/M (units) 4 + VALUED N (convolution) 4
+        training     COPIES transitions + ACTIVATIONS N/M (units) 4 + PASSED K (convolution) 4
         evaluation   COPIES 2 episodes (environments) + FORWARD 2 episodes (units + convolution) 4
 
-A program keeps the rollout several times: as it was acted, as the batch that is judged, as the
-minibatches in the order of an epoch. An evaluation keeps the environments of all its episodes,
-greedy and sampled, before and after a step. A convolution is largest where the whole rollout and
-its successors are valued. The factors were fitted to what XLA reports for compiled programs
+A program keeps the rollout several times: as it was acted, and as the batch that is judged and
+learnt from. An evaluation keeps the environments of all its episodes, greedy and sampled, before
+and after a step. K samples pass through a convolution at once, those of a minibatch or of a part
+of the rollout. The factors were fitted to what XLA reports for compiled programs
 (`Compiled.memory_analysis`); the estimate is meant to be right within a factor of two, to refuse
 what cannot fit, and not to fill a device to its last byte.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rl_surrogates import rollout, spaces
+from rl_surrogates import loop, rollout, spaces
 from rl_surrogates.config import Config
 from rl_surrogates.networks import CNN
 from rl_surrogates.sweep.lanes import ROWS, Lanes
@@ -27,7 +27,7 @@ from rl_surrogates.sweep.plan import Plan
 from rl_surrogates.training import Program
 from rl_surrogates.types import Acting, Array, State
 
-COPIES, ACTIVATIONS, FORWARD, VALUED = 3, 6, 0.25, 2
+COPIES, ACTIVATIONS, FORWARD, PASSED = 3, 6, 0.25, 2
 METRICS = 40  # numbers recorded per update, at most
 KEY_BYTES = 8
 _KNOWN: dict[str, int] = {}  # program -> bytes per lane: a plan is shown and then checked
@@ -53,7 +53,8 @@ def lane_bytes(lanes: Lanes) -> int:
     samples = num_samples // getattr(config.ascent, "num_minibatches", 1)
     convolution = 4 * _convolution(config, transitions.observation)
     training = COPIES * _size(transitions) + ACTIVATIONS * samples * units
-    training += VALUED * num_samples * convolution
+    at_once = max(samples, num_samples // loop.num_parts(config.num_steps, num_samples))
+    training += PASSED * at_once * convolution
     episodes = 2 * config.evaluation.episodes
     acting = jax.eval_shape(partial(_start, program, episodes), key, state, hypers)
     evaluation = COPIES * _size(acting) + FORWARD * episodes * (units + convolution)

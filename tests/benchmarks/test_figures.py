@@ -56,7 +56,7 @@ def test_operations_of_an_update_are_worked_by_hand():
     assert work.weights(task) == (18, 15, 24)
     ascent = 2 * 5 * (6 * 33 - 2 * 24)
     assert work.ascent_flops(task) == ascent == 1500
-    assert work.update_flops(task) == 5 * (2 * 18 + 4 * 15 + 2 * 18) + ascent
+    assert work.update_flops(task) == 5 * (2 * 18 + 2 * 15 + 2 * 18) + ascent
 
 
 def test_a_spec_trains_whole_rollouts_and_at_least_one():

@@ -17,7 +17,7 @@ LAYERS = [  # lowest first; a module imports its own row or a lower one
     {"types", "spaces"},
     {"objectives", "divergences", "advantages", "value_losses", "solvers"},
     {"networks", "environments", "distributions"},
-    {"rollout", "loop", "ascent", "diagnostics", "adaptation", "normalisation"},
+    {"bootstrap", "rollout", "loop", "ascent", "diagnostics", "adaptation", "normalisation"},
     {"config"},
     {"assembly", "training", "inspection", "evaluation", "policy", "rendering"},
     {"store", "statistics"},
