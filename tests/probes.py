@@ -91,7 +91,7 @@ class FixedNetwork:
     recurrent: bool = False
 
     def init(self, key, observation):
-        return {"policy": {}, "value": {}}
+        return {"policy": {}, "value": {"unused": jnp.zeros(())}}
 
     def initial_carry(self, num_envs):
         return ()

@@ -74,7 +74,7 @@ def test_the_policy_of_vmpo_climbs_the_likelihood_of_the_top_half_under_its_weig
     top = np.array([0, 0, 1, 0, 0, 1, 0, 1], bool) | (np.asarray(ADVANTAGE) == np.float32(0.3))
     psi = np.where(top, np.exp(ADVANTAGE), 0.0)
     psi /= psi.sum()
-    slope = first_moment(learner.opt_state.optimiser)["w"]
+    (slope,) = first_moment(learner.opt_state.optimiser)  # of one vector
     np.testing.assert_allclose(slope, -(psi * LOGITS).sum(), rtol=1e-5)
     np.testing.assert_allclose(
         info["weights_kl"], (psi[top] * np.log(4 * psi[top])).sum(), rtol=1e-5
@@ -104,7 +104,7 @@ def test_reps_solves_for_its_temperature_and_climbs_the_weighted_likelihood_of_a
     np.testing.assert_allclose(info["weights_kl"], 0.1, rtol=1e-3)
     psi = np.exp(np.asarray(ADVANTAGE) / float(info["eta"]))
     psi /= psi.sum()
-    slope = first_moment(learner.opt_state)["w"]
+    (slope,) = first_moment(learner.opt_state)
     np.testing.assert_allclose(slope, -(psi * LOGITS).sum(), rtol=1e-4)
 
 
