@@ -27,6 +27,7 @@ from rl_surrogates.sweep.progress import Progress
 from tests import bucket
 from tests.reliability.hands import far
 from tests.reliability.sweeping import (
+    ROOT,
     ask,
     assert_same,
     assert_whole,
@@ -67,7 +68,7 @@ def shared_root(tmp_path):
 @pytest.fixture
 def plugged(shared, tmp_path):
     """The environment of a process that knows the stores of the tests."""
-    paths = [bucket.installed(tmp_path), shared.get("PYTHONPATH", "")]
+    paths = [bucket.installed(tmp_path), str(ROOT), shared.get("PYTHONPATH", "")]
     return {**shared, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
