@@ -29,13 +29,7 @@ def values(
       carry: `[B, ...]` of a recurrent network before the first step; () otherwise.
     """
     seen = transitions.observation, transitions.reset
-    if network.recurrent:
-        _, value, carries = network.unroll(params, *seen, carry)
-    else:
-        value = loop.in_parts(
-            lambda seen: network.unroll(params, *seen, ())[1], seen, transitions.reset.size
-        )
-        carries = ()
+    _, value, carries = loop.unroll(network, params, *seen, carry)
     return value, next_values(network, params, transitions, value, carries)
 
 
@@ -64,8 +58,9 @@ def next_values(
     def of_part(part: Array, values: Array) -> Array:
         chosen = jax.lax.dynamic_slice_in_dim(steps, part * together, together)
         # With the carry that led there: nothing is reset yet.
-        own = network(params, *jax.tree.map(lambda leaf: leaf.at[chosen].get(mode="clip"), seen))[1]
-        return values.at[chosen].set(own, mode="drop")
+        after = jax.tree.map(lambda leaf: leaf.at[chosen].get(mode="clip"), seen)
+        _, found, _ = network(params, *after)
+        return values.at[chosen].set(found, mode="drop")
 
     known = jnp.roll(value, -1, axis=0).ravel()
     parts = -(-jnp.sum(own) // together)

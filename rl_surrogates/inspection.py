@@ -6,7 +6,6 @@ Batches are as the page's `judge` gives them, but time first for `policy_at` and
 """
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from rl_surrogates import diagnostics, loop, rollout
 from rl_surrogates.ascent import proximal
 from rl_surrogates.diagnostics import Policy, Shadow, Surrogate
 from rl_surrogates.objectives import OBJECTIVES, Objective
-from rl_surrogates.types import Array, Batch, Distribution, Info, Learner, Network, Params, State
+from rl_surrogates.types import Array, Batch, Distribution, Info, Learner, Params, State
 
 
 def of_update(program: Any, state: State, learner: Learner, batch: Batch) -> Info:
@@ -89,19 +88,12 @@ def shadows_at(program: Any, batch: Batch, names: Iterable[str]) -> dict[str, Su
 
 def policy_at(program: Any, batch: Batch) -> Policy:
     """Parameters -> the policy at the states of a batch."""
-    network, seen = program.network, (batch.observation, batch.reset)
 
     def policy(params: Params) -> Any:
-        if network.recurrent:
-            return network.unroll(params, *seen, batch.carry)[0]
-        return loop.in_parts(partial(feed_forward, network, params), seen, batch.reset.size)
+        seen = batch.observation, batch.reset, batch.carry
+        return loop.unroll(program.network, params, *seen)[0]
 
     return policy
-
-
-def feed_forward(network: Network, params: Params, seen: tuple[Array, Array]) -> Distribution:
-    """The policy of a network without memory at these observations and resets."""
-    return network.unroll(params, *seen, ())[0]
 
 
 def surrogate_at(

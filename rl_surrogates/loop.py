@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rl_surrogates.types import Array, Info
+from rl_surrogates.types import Array, Distribution, Info, Network, Params
 
 PARTS, SAMPLES = 16, 1024  # how many parts a batch has at most, how many samples a part at least
 
@@ -38,6 +38,19 @@ def repeat(
 
     count = jax.lax.optimization_barrier(jnp.asarray(times, jnp.int32))
     return jax.lax.fori_loop(0, count, step, (state, empty))
+
+
+def unroll(
+    network: Network, params: Params, observation: Any, reset: Array, carry: Any
+) -> tuple[Distribution, Array, Any]:
+    """`network.unroll` on a whole rollout; without a memory, in parts."""
+    if network.recurrent:
+        return network.unroll(params, observation, reset, carry)
+
+    def of_part(seen: tuple[Any, Array]) -> tuple[Distribution, Array, Any]:
+        return network.unroll(params, *seen, carry)
+
+    return in_parts(of_part, (observation, reset), reset.size)
 
 
 def in_parts(function: Callable[[Any], Any], batch: Any, num_samples: int) -> Any:
