@@ -55,7 +55,7 @@ def status_of(folder: str | os.PathLike | Url, clock: Callable[[], float] = time
     held = [each for each in found if not each.released and each.item not in done]
     lost = [lease for lease in held if leases.expired(lease)]
     running = [lease for lease in held if lease not in lost]
-    updates, steps = updates_of_items(plan), steps_of_items(plan)
+    updates, steps = lengths(plan)
     reached = saved_updates(listed, found)
     for lease in running:
         reached[lease.item] = max(lease.report.get("update", 0), reached.get(lease.item, 0))
@@ -91,21 +91,16 @@ def finished_items(
     return done
 
 
-def steps_of_items(plan: dict[str, Any]) -> dict[str, int]:
-    """Environment steps of one update of each work item of a plan."""
+def lengths(plan: dict[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
+    """Updates of each work item of a plan, and environment steps of one of them."""
+    updates, steps = {}, {}
     static = {each["program"]: each["static"] for each in plan["programs"]}
-    batch = {name: each["num_envs"] * each["num_steps"] for name, each in static.items()}
-    return {i["item"]: batch[i["program"]] * len(i["runs"]) for i in plan["items"]}
-
-
-def updates_of_items(plan: dict[str, Any]) -> dict[str, int]:
-    """Updates of each work item of a plan."""
-    static = {each["program"]: each["static"] for each in plan["programs"]}
-    updates = {
-        name: each["total_timesteps"] // (each["num_envs"] * each["num_steps"])
-        for name, each in static.items()
-    }
-    return {item["item"]: updates[item["program"]] for item in plan["items"]}
+    for item in plan["items"]:
+        sizes = static[item["program"]]
+        batch = sizes["num_envs"] * sizes["num_steps"]
+        updates[item["item"]] = sizes["total_timesteps"] // batch
+        steps[item["item"]] = batch * len(item["runs"])
+    return updates, steps
 
 
 def saved_updates(listed: manifest.Files, leases: list[Lease]) -> dict[str, int]:
