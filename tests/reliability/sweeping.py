@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,17 @@ TINY = {
     "evaluation.every": 2,
     "evaluation.untrained": True,
 }
+FILE = """\
+name: tiny
+parameters:
+  objective.name: {values: [ppo_clip, policy_gradient]}
+  network.hidden: {value: [8]}
+  num_envs: {value: 2}
+  num_steps: {value: 8}
+  total_timesteps: {value: 3200}
+  evaluation.episodes: {value: 2}
+seeds: {count: 12}
+"""
 
 
 def ask(axes=None, seeds=4, lanes=4, every=1, execution=None, **constants):
@@ -45,6 +57,13 @@ def ask(axes=None, seeds=4, lanes=4, every=1, execution=None, **constants):
             "execution": {"lanes": lanes, "checkpoint_every": every, **(execution or {})},
         }
     )
+
+
+def question_file(folder, **execution):
+    """The file of a question for the real command: 24 runs of 200 updates."""
+    path = folder / "tiny.yaml"
+    path.write_text(f"{FILE}execution: {json.dumps(execution)}\n")
+    return path
 
 
 def compile_once(monkeypatch, compiled):

@@ -23,6 +23,7 @@ from tests.reliability.sweeping import (
     command,
     finish,
     needs,
+    question_file,
     tables,
 )
 
@@ -172,8 +173,7 @@ def test_a_cluster_lets_nobody_in_who_has_another_token_or_none(mode, cluster):
 @pytest.mark.slow
 @needs("ray")
 def test_a_killed_driver_of_ray_loses_nothing_and_a_second_one_is_told_who_drives(shared, tmp_path):
-    question = tmp_path / "tiny.yaml"
-    question.write_text(COMMAND)
+    question = question_file(tmp_path, lanes=4, checkpoint_every=10, devices=2, workers=2)
 
     def start(root, executor):
         return command(question, root, shared, "--executor", executor)
@@ -194,20 +194,6 @@ def test_a_killed_driver_of_ray_loses_nothing_and_a_second_one_is_told_who_drive
         assert_whole(root / "tiny", reference)
     print(f"{kills} kills of drivers")
     assert kills >= 3
-
-
-COMMAND = """\
-name: tiny
-parameters:
-  objective.name: {values: [ppo_clip, policy_gradient]}
-  network.hidden: {value: [8]}
-  num_envs: {value: 2}
-  num_steps: {value: 8}
-  total_timesteps: {value: 3200}
-  evaluation.episodes: {value: 2}
-seeds: {count: 12}
-execution: {lanes: 4, checkpoint_every: 10, devices: 2, workers: 2}
-"""
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.reliability.sweeping import UPDATES, assert_same, command, finish, tables
+from tests.reliability.sweeping import UPDATES, assert_same, command, finish, question_file, tables
 from tests.reliability.zygote import STEPS
 
 ITEMS, RUNS = 3, 24
@@ -91,8 +91,7 @@ def test_of_two_sweeps_in_one_folder_one_writes_and_the_other_is_told(zygote, wh
 @pytest.mark.slow
 def test_killing_the_command_and_its_worker_with_it_changes_no_bit(shared, tmp_path):
     """The real command: its worker notices, leaves, and lets the next one have the folder."""
-    question = tmp_path / "tiny.yaml"
-    question.write_text(COMMAND)
+    question = question_file(tmp_path, lanes=8, checkpoint_every=10)
 
     def start(root):
         return command(question, root, shared)
@@ -113,17 +112,3 @@ def test_killing_the_command_and_its_worker_with_it_changes_no_bit(shared, tmp_p
         assert_same(tables(root / "tiny"), reference)
     print(f"{kills} kills of the command")
     assert kills >= 5
-
-
-COMMAND = """\
-name: tiny
-parameters:
-  objective.name: {values: [ppo_clip, policy_gradient]}
-  network.hidden: {value: [8]}
-  num_envs: {value: 2}
-  num_steps: {value: 8}
-  total_timesteps: {value: 3200}
-  evaluation.episodes: {value: 2}
-seeds: {count: 12}
-execution: {lanes: 8, checkpoint_every: 10}
-"""

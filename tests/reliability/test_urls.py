@@ -35,21 +35,9 @@ from tests.reliability.sweeping import (
     finish,
     interrupt_after,
     needs,
+    question_file,
     tables,
 )
-
-COMMAND = """\
-name: tiny
-parameters:
-  objective.name: {values: [ppo_clip, policy_gradient]}
-  network.hidden: {value: [8]}
-  num_envs: {value: 2}
-  num_steps: {value: 8}
-  total_timesteps: {value: 3200}
-  evaluation.episodes: {value: 2}
-seeds: {count: 12}
-execution: {lanes: 4, checkpoint_every: 10}
-"""
 
 
 @pytest.fixture(params=["memory", "bucket"])
@@ -193,7 +181,7 @@ def test_a_worker_that_does_not_see_the_lease_of_its_item_trains_nothing(root):
 def test_a_place_that_cannot_be_had_is_one_line_before_anything_is_trained(
     tmp_path, monkeypatch, capsys
 ):
-    (tmp_path / "tiny.yaml").write_text(COMMAND)
+    question_file(tmp_path, lanes=4, checkpoint_every=10)
     monkeypatch.chdir(tmp_path)
     assert main(["sweep", "tiny.yaml", "--out", "s4://bucket", "--executor", "inline"]) == BAD_INPUT
     assert capsys.readouterr().err.startswith("s4://bucket/tiny: unknown scheme 's4'; nearest: s3")
@@ -227,8 +215,7 @@ def test_a_worker_process_writes_to_a_url_and_may_be_killed(
 
 @pytest.mark.slow
 def test_a_killed_command_goes_on_and_two_at_once_are_one(shared_root, plugged, tmp_path):
-    question = tmp_path / "tiny.yaml"
-    question.write_text(COMMAND)
+    question = question_file(tmp_path, lanes=4, checkpoint_every=10)
     finish(command(question, tmp_path / "whole", plugged))
     whole, kills = tables(tmp_path / "whole" / "tiny"), 0
     for number in range(4):
