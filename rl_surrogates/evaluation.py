@@ -44,8 +44,8 @@ def evaluate(
     Greedy is the mode of the policy; sampled is as in training. An episode that outlasts
     `environments.max_episode_steps` is counted with what it had by then. Consumes `key`.
     """
-    key_start, key_run = jax.random.split(key)
-    acting = rollout.start(key_start, env, env_params, network, 2 * episodes)
+    keys = jax.random.split(key, 1 + 2 * episodes)
+    key_run, acting = keys[0], rollout.start(keys[1:], env, env_params, network)
     policy = rollout.policy_shape(network, params, acting)
     limit = jnp.asarray(environments.max_episode_steps(env, env_params), jnp.int32)
 

@@ -6,6 +6,7 @@ and two.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -34,7 +35,8 @@ def repeat(
     def step(row: Array, carry: tuple[Any, Info]) -> tuple[Any, Info]:
         state, infos = carry
         state, info = update(state)
-        return state, jax.tree.map(lambda all_, one: all_.at[row].set(one), infos, info)
+        record = partial(jax.lax.dynamic_update_index_in_dim, index=row, axis=0)
+        return state, jax.tree.map(record, infos, info)
 
     count = jax.lax.optimization_barrier(jnp.asarray(times, jnp.int32))
     return jax.lax.fori_loop(0, count, step, (state, empty))

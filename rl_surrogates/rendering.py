@@ -51,7 +51,7 @@ def render(
         chance = rollout.chances(key, env, params, shape)
         return rollout.step(chance, env, params, network, policy.actor.params, acting, choose)
 
-    acting, states, returns = rollout.start(key_start, env, params, network, 1), [], []
+    acting, states, returns = rollout.start(key_start[None], env, params, network), [], []
     for key in jax.random.split(key_run, max_steps):
         states.append(jax.tree.map(lambda leaf: leaf[0], acting.env_state))
         acting, transition = step(key, acting)

@@ -60,11 +60,10 @@ def chances(
     return jax.vmap(one_step)(keys) if shape else one_step(keys)
 
 
-def start(key: Array, env: Environment, env_params: Any, network: Network, num_envs: int) -> Acting:
-    """The first observation of `B` fresh environments; consumes `key`."""
-    observation, env_state = jax.vmap(env.reset, in_axes=(0, None))(
-        jax.random.split(key, num_envs), env_params
-    )
+def start(keys: Array, env: Environment, env_params: Any, network: Network) -> Acting:
+    """The first observation of `B` fresh environments; consumes `keys` `[B]`, one for each."""
+    num_envs = len(keys)
+    observation, env_state = jax.vmap(env.reset, in_axes=(0, None))(keys, env_params)
     observation, env_state = strongly_typed((observation, env_state))
     return Acting(
         env_state=env_state,

@@ -71,10 +71,9 @@ class Program:
 
     def init(self, key: Array, hypers: Any) -> State:
         """The state before the first update; consumes `key`."""
-        key, key_params, key_env = jax.random.split(key, 3)
-        acting = rollout.start(
-            key_env, self.env, self.env_params(hypers), self.network, self.config.num_envs
-        )
+        keys = jax.random.split(key, 2 + self.config.num_envs)
+        key, key_params, keys_env = keys[0], keys[1], keys[2:]
+        acting = rollout.start(keys_env, self.env, self.env_params(hypers), self.network)
         observation = jax.tree.map(lambda leaf: leaf[0], acting.observation)
         learner = self.ascent.init(self.network.init(key_params, observation))
         coefficients = {

@@ -19,7 +19,8 @@ def collected(env, network=UNIFORM_POLICY, num_envs=3, num_steps=7, params=None)
     @jax.jit
     def run(key):
         key_start, key_run = jax.random.split(key)
-        before = rollout.start(key_start, env, env.default_params, network, num_envs)
+        keys_start = jax.random.split(key_start, num_envs)
+        before = rollout.start(keys_start, env, env.default_params, network)
         after, transitions = rollout.collect(
             key_run, env, env.default_params, network, params, before, num_steps=num_steps
         )
@@ -70,7 +71,8 @@ def test_an_episode_goes_on_into_the_next_rollout():
 
     @jax.jit
     def run(key):
-        acting = rollout.start(key, env, env.default_params, UNIFORM_POLICY, 2)
+        keys = jax.random.split(key)
+        acting = rollout.start(keys, env, env.default_params, UNIFORM_POLICY)
         collect = partial(
             rollout.collect, env=env, env_params=env.default_params, network=UNIFORM_POLICY
         )

@@ -28,6 +28,8 @@ POLAR_TOLERANCE = 1e-4  # of X^T X before the last step
 MAX_POLAR_STEPS = 60  # each multiplies a small singular value by 1.5: enough down to 1e-9
 STD_WITHIN_TWO = 0.87962566103423978  # of a standard normal number that lies in [-2, 2]
 
+Kernels = dict[tuple[str, ...], Array]  # by the names that lead to them
+
 
 def orthogonal(key: Array, shapes: Params) -> Params:
     """Initial parameters: orthogonal kernels times their gain, zero biases; consumes `key`.
@@ -41,15 +43,17 @@ def orthogonal(key: Array, shapes: Params) -> Params:
     Source: Saxe et al. 2014, arXiv:1312.6120; the gains as in the module docstring.
     """
 
-    def kernel(names: list[str], normal: Array) -> Array:
-        matrix = normal.reshape(-1, normal.shape[-1])
-        if any(name.startswith(GATES) for name in names):
-            gates = jnp.stack(jnp.split(matrix, NUM_GATES, axis=-1))
-            return GATES_GAIN * jnp.concatenate(jax.vmap(orthonormal)(gates), axis=-1)
-        gain = GAINS[names[0]] if HEAD in names else HIDDEN_GAIN
-        return gain * orthonormal(matrix).reshape(normal.shape)
+    def kernels(normals: Kernels) -> Kernels:
+        matrices = {
+            names: jnp.split(normal.reshape(-1, normal.shape[-1]), _num_matrices(names), axis=-1)
+            for names, normal in normals.items()
+        }
+        return {
+            names: _gain(names) * jnp.concatenate(made, axis=-1).reshape(normals[names].shape)
+            for names, made in orthonormal(matrices).items()
+        }
 
-    return _fill(shapes, lambda size: jax.random.normal(key, (size,)), kernel)
+    return _fill(shapes, lambda size: jax.random.normal(key, (size,)), kernels)
 
 
 def lecun(key: Array, shapes: Params) -> Params:
@@ -66,10 +70,10 @@ def lecun(key: Array, shapes: Params) -> Params:
     def draw(size: int) -> Array:
         return jax.random.truncated_normal(key, -2.0, 2.0, (size,)) / STD_WITHIN_TWO
 
-    def kernel(names: list[str], normal: Array) -> Array:
-        return normal / math.sqrt(math.prod(normal.shape[:-1]))
+    def kernels(normals: Kernels) -> Kernels:
+        return jax.tree.map(lambda one: one / math.sqrt(math.prod(one.shape[:-1])), normals)
 
-    return _fill(shapes, draw, kernel)
+    return _fill(shapes, draw, kernels)
 
 
 INITIALISERS: dict[str, Callable[[Array, Params], Params]] = {
@@ -78,26 +82,32 @@ INITIALISERS: dict[str, Callable[[Array, Params], Params]] = {
 }
 
 
+def _num_matrices(names: tuple[str, ...]) -> int:
+    return NUM_GATES if any(name.startswith(GATES) for name in names) else 1
+
+
+def _gain(names: tuple[str, ...]) -> float:
+    if _num_matrices(names) == NUM_GATES:
+        return GATES_GAIN
+    return GAINS[names[0]] if HEAD in names else HIDDEN_GAIN
+
+
 def _fill(
-    shapes: Params,
-    draw: Callable[[int], Array],
-    kernel: Callable[[list[str], Array], Array],
+    shapes: Params, draw: Callable[[int], Array], kernels: Callable[[Kernels], Kernels]
 ) -> Params:
     """Kernels made of one draw of random numbers; zeros where a leaf has one axis or none."""
-    sizes = [math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes) if len(leaf.shape) > 1]
-    ends = list(itertools.accumulate(sizes))[:-1]
-    random = iter(jnp.split(draw(sum(sizes)), ends))
-
-    def fill(path: tuple, leaf: Any) -> Array:
-        if len(leaf.shape) < 2:
-            return jnp.zeros(leaf.shape, leaf.dtype)
-        return kernel([entry.key for entry in path], next(random).reshape(leaf.shape))
-
-    return jax.tree_util.tree_map_with_path(fill, shapes)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
+    named = {tuple(entry.key for entry in path): leaf for path, leaf in leaves}
+    wanted = {names: leaf.shape for names, leaf in named.items() if len(leaf.shape) > 1}
+    ends = list(itertools.accumulate(math.prod(shape) for shape in wanted.values()))
+    random = jnp.split(draw(ends[-1]), ends[:-1])
+    made = kernels({n: r.reshape(wanted[n]) for n, r in zip(wanted, random, strict=True)})
+    zeros = {names: jnp.zeros(leaf.shape, leaf.dtype) for names, leaf in named.items()}
+    return jax.tree.unflatten(tree, [{**zeros, **made}[names] for names in named])
 
 
-def orthonormal(normal: Array) -> Array:
-    """A normal matrix made orthonormal in its columns, or its rows if it is wide: its polar factor.
+def orthonormal(normals: Any) -> Any:
+    """Normal matrices made orthonormal in their columns, or rows if wide: their polar factors.
 
         X <- X (3 I - X^T X) / 2    until X^T X = I
 
@@ -105,12 +115,36 @@ def orthonormal(normal: Array) -> Array:
     LAPACK kernels of jaxlib compute by waiting inside the thread pool that is to do the work: two
     of them at a time stop for ever on a machine with two cores (seen with jax 0.10.2).
 
+    Those with equally many rows (columns, if wide) are filled up with zeros to one shape, which
+    change nothing, and take their steps together: every loop is compiled by itself.
+
+    Args:
+      normals: a tree of matrices, of any shapes.
+
     Source: Bjorck & Bowie 1971, "An iterative algorithm for computing the best estimate of an
     orthogonal matrix", eq. 2.3.
     """
-    rows, columns = normal.shape
-    tall = normal if rows >= columns else normal.T
-    identity = jnp.eye(tall.shape[1], dtype=tall.dtype)
+    leaves, tree = jax.tree.flatten(normals)
+    talls = [leaf if leaf.shape[0] >= leaf.shape[1] else leaf.T for leaf in leaves]
+    together: dict[int, list[int]] = {}
+    for index, tall in enumerate(talls):
+        together.setdefault(len(tall), []).append(index)
+    made: dict[int, Array] = {}
+    for group in together.values():
+        made.update(zip(group, _polar_factors([talls[i] for i in group]), strict=True))
+    wide = [leaf.shape[0] < leaf.shape[1] for leaf in leaves]
+    return jax.tree.unflatten(tree, [made[i].T if is_ else made[i] for i, is_ in enumerate(wide)])
+
+
+def _polar_factors(talls: list[Array]) -> list[Array]:
+    """The polar factors of matrices with equally many rows, and no more columns than those."""
+    widths = [tall.shape[1] for tall in talls]
+    filled = [jnp.pad(tall, ((0, 0), (0, max(widths) - tall.shape[1]))) for tall in talls]
+    own = jnp.arange(max(widths)) < jnp.array(widths)[:, None]
+    identity = jax.vmap(jnp.diag)(own.astype(filled[0].dtype))
+
+    def with_gram(step: Array, tall: Array) -> tuple[Array, Array, Array]:
+        return step, tall, jnp.swapaxes(tall, 1, 2) @ tall
 
     def unfinished(carry: tuple[Array, Array, Array]) -> Array:
         step, _, gram = carry
@@ -118,10 +152,11 @@ def orthonormal(normal: Array) -> Array:
 
     def improve(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         step, tall, gram = carry
-        tall = tall @ (1.5 * identity - 0.5 * gram)
-        return step + 1, tall, tall.T @ tall
+        return with_gram(step + 1, tall @ (1.5 * identity - 0.5 * gram))
 
-    tall = tall / jnp.linalg.norm(tall)  # no singular value above 1: the iteration converges
-    near = jax.lax.while_loop(unfinished, improve, (jnp.int32(0), tall, tall.T @ tall))
-    tall = improve(near)[1]  # the error is squared by every step: from here to that of float32
-    return tall if rows >= columns else tall.T
+    tall = jnp.stack(filled)
+    # No singular value above 1: the iteration converges.
+    tall = tall / jnp.linalg.norm(tall, axis=(1, 2), keepdims=True)
+    near = jax.lax.while_loop(unfinished, improve, with_gram(jnp.int32(0), tall))
+    made = improve(near)[1]  # the error is squared by every step: from here to that of float32
+    return [one[:, :width] for one, width in zip(made, widths, strict=True)]

@@ -71,10 +71,17 @@ def test_a_nearly_singular_draw_begins_orthonormal_all_the_same():
     np.testing.assert_allclose(made.T @ made, np.eye(3), atol=1e-6)
 
 
-def test_orthonormal_is_the_polar_factor():
-    draw = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
-    left, _, right = np.linalg.svd(draw, full_matrices=False)
-    np.testing.assert_allclose(jax.jit(initialisers.orthonormal)(draw), left @ right, atol=2e-6)
-    np.testing.assert_allclose(
-        jax.jit(initialisers.orthonormal)(draw.T), (left @ right).T, atol=2e-6
-    )
+def test_orthonormal_is_the_polar_factor_of_each_matrix_whatever_lies_beside_it():
+    shapes = {"tall": (7, 4), "wide": (3, 5), "square": (6, 6), "column": (7, 1), "one": (1, 1)}
+    random = np.random.default_rng(0)
+    draws = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    made = jax.jit(initialisers.orthonormal)(draws)
+    for name, draw in draws.items():
+        left, _, right = np.linalg.svd(draw, full_matrices=False)
+        np.testing.assert_allclose(made[name], left @ right, atol=2e-6)
+
+
+def test_kernels_as_wide_as_each_other_are_made_orthonormal_in_one_loop():
+    shapes = {"value": {f"Dense_{k}": {"kernel": struct(1 + k, 7)} for k in range(7)}}
+    traced = jax.make_jaxpr(orthogonal)(jax.random.key(0), _as_arrays(shapes))
+    assert str(traced).count(" while[") == 1
