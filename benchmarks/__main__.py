@@ -138,7 +138,6 @@ def fit(options: Options, platform: str) -> None:
     options.curve = options.lanes or CURVE[known]
     options.trpo_lanes = options.lanes or [1, 16]
     options.limit_lanes = options.lanes or ([1, 1024] if options.accelerated else [1, 16])
-    options.memory_lanes = {"cartpole": 16, "breakout": 2}
 
 
 def surroundings() -> dict[str, Any]:

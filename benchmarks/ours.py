@@ -23,7 +23,8 @@ from benchmarks.work import Spec
 from rl_surrogates.objectives import OBJECTIVES
 from rl_surrogates.objectives.choice import choose, one_of
 from rl_surrogates.sweep import use_every_core
-from rl_surrogates.sweep.lanes import LANES, ROWS, SHARED, over_lanes
+from rl_surrogates.sweep.lanes import ROWS
+from rl_surrogates.sweep.spread import LANES, SHARED, lanes_at_once, over_lanes
 
 TRPO = {
     "objective": {"name": "importance_sampled"},
@@ -112,7 +113,8 @@ def ascents(spec: Spec) -> Ready:
 def ascents_swept(spec: Spec) -> Ready:
     """The ascent alone, lanes spread over every core."""
     use_every_core()
-    return _ascents(spec, lambda fn: over_lanes(fn, (LANES,)))
+    at_once = lanes_at_once(spec.sizes().num_envs)
+    return _ascents(spec, lambda fn: over_lanes(fn, (LANES,), at_once=at_once))
 
 
 CONTENDERS = {
@@ -131,7 +133,12 @@ def _swept(spec: Spec, program: Any, hypers: Any) -> Ready:
     hypers = jax.tree.map(lambda x: np.full(width, x, np.float32), hypers)
     seeds = np.arange(width, dtype=np.uint32)
     start = over_lanes(lambda seed, h: program.init(jax.random.key(seed), h), (LANES, LANES))
-    more = over_lanes(partial(program.advance, rows=ROWS), (LANES, LANES, SHARED), donate=(0,))
+    more = over_lanes(
+        partial(program.advance, rows=ROWS),
+        (LANES, LANES, SHARED),
+        donate=(0,),
+        at_once=lanes_at_once(program.config.num_envs),
+    )
     init, init_s = compile_(start, seeds, hypers)
     seeds, hypers = jax.device_put((seeds, hypers), init.input_shardings[0])
     advance, advance_s = compile_(more, init(seeds, hypers), hypers, np.int32(1))
@@ -181,7 +188,9 @@ def _ascents(spec: Spec, over: Callable) -> Ready:
             return program.ascent.ascend(key, loss, learner, batch, hypers.ascent)[0]
 
         # The count is hidden from the compiler, as the number of updates is in training.
-        return jax.lax.fori_loop(0, jax.lax.optimization_barrier(count), once, state.learner)
+        hidden = jax.lax.optimization_barrier(count)
+        learner = jax.lax.fori_loop(0, hidden, once, state.learner)
+        return (state._replace(learner=learner), batch), ()
 
     keys = jax.random.split(jax.random.key(0), spec.lanes)
     given = jax.jit(jax.vmap(begin))(keys)

@@ -21,7 +21,7 @@ from benchmarks import work
 from benchmarks.compiled import Ready, compile_, held_bytes
 from benchmarks.work import Spec
 from rl_surrogates.sweep import use_every_core
-from rl_surrogates.sweep.lanes import LANES, over_lanes
+from rl_surrogates.sweep.spread import LANES, lanes_at_once, over_lanes
 
 SQUARE = 2048
 TINY = 1e-12  # length of a step
@@ -35,7 +35,8 @@ def products(spec: Spec) -> Ready:
 def products_swept(spec: Spec) -> Ready:
     """Lanes spread over every core."""
     use_every_core()
-    return _products(spec, lambda fn: over_lanes(fn, (LANES,)))
+    at_once = lanes_at_once(spec.sizes().num_envs)
+    return _products(spec, lambda fn: over_lanes(fn, (LANES,), at_once=at_once))
 
 
 def square(spec: Spec) -> Ready:
@@ -85,7 +86,7 @@ def _products(spec: Spec, over: Callable) -> Ready:
         def once(index: jax.Array, nets: Any) -> Any:
             return minibatch(nets, batch[index % batch.shape[0]])
 
-        return jax.lax.fori_loop(0, jnp.asarray(parts), once, nets)
+        return (jax.lax.fori_loop(0, jnp.asarray(parts), once, nets), batch), ()
 
     given = jax.jit(jax.vmap(begin))(jax.random.split(jax.random.key(0), spec.lanes))
     program, seconds = compile_(over(all_parts), given)

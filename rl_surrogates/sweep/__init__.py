@@ -20,7 +20,7 @@ _HOME = {
     "make_plan": "plan",
     "run_sweep": "engine",
     "status_of": "status",
-    "use_every_core": "lanes",
+    "use_every_core": "spread",
 }
 
 __all__ = list(_HOME)

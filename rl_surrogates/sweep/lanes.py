@@ -1,35 +1,26 @@
-"""How do many runs become one program, and how is it spread over the devices?
+"""How do many runs become one program?
 
 A lane is one run: a key, its hypers, its state. `Lanes` compiles a `training.Program` over a
-leading axis `L` of lanes, `vmap`ped on each device and sharded over all of them. No value crosses
-lanes, so one that diverges changes no bit of its neighbours.
-
-One CPU device computes these small programs on one core, so `use_every_core` asks jax for a virtual
-device per core.
+leading axis `L` of lanes, which `spread` brings to the devices. No value crosses lanes, so one that
+diverges changes no bit of its neighbours.
 """
 
-import contextlib
-import os
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from rl_surrogates import evaluation, objectives, training
 from rl_surrogates.config import Config
 from rl_surrogates.evaluation import Episodes
 from rl_surrogates.objectives import choice
 from rl_surrogates.sweep.plan import ProgramPlan
+from rl_surrogates.sweep.spread import LANES, SHARED, lanes_at_once, mesh, over_lanes
 from rl_surrogates.types import Actor, Array, Info, State
 
 ROWS = 32  # updates that one call can record: what bounds the memory of the metrics
-# On a CPU most of the compile time goes into optimising random number kernels; level 1 halves it at
-# equal run time.
-CPU_OPTIONS = {"xla_backend_optimization_level": 1}
-LANES, SHARED = 0, None  # whether an argument has one value per lane, or one for all
 
 
 class Lanes:
@@ -42,7 +33,10 @@ class Lanes:
         self.program = training.make_program(plan.config, choice.one_of(self.objectives))
         self._init = over_lanes(self._start, (LANES, LANES))
         self._advance = over_lanes(
-            partial(self.program.advance, rows=ROWS), (LANES, LANES, SHARED), donate=(0,)
+            partial(self.program.advance, rows=ROWS),
+            (LANES, LANES, SHARED),
+            donate=(0,),
+            at_once=lanes_at_once(self.config.num_envs),
         )
         self._evaluate = over_lanes(self._episodes, (LANES, SHARED, LANES, LANES))
 
@@ -96,41 +90,3 @@ class Lanes:
             actor.params,
             episodes=self.config.evaluation.episodes,
         )
-
-
-def over_lanes(
-    fn: Callable, axes: tuple[int | None, ...], donate: tuple[int, ...] = ()
-) -> Callable:
-    """`jit` of `fn` over lanes: `vmap`ped on each device, the lanes sharded over all devices."""
-    specs = tuple(PartitionSpec() if axis is None else PartitionSpec("lanes") for axis in axes)
-    sharded = jax.shard_map(
-        jax.vmap(fn, in_axes=axes),
-        mesh=mesh(),
-        in_specs=specs,
-        out_specs=PartitionSpec("lanes"),
-        check_vma=False,
-    )
-    return jax.jit(sharded, donate_argnums=donate, compiler_options=compiler_options())
-
-
-def mesh() -> Mesh:
-    """All devices of this process, in one axis of lanes."""
-    return jax.make_mesh((jax.local_device_count(),), ("lanes",), axis_types=(AxisType.Auto,))
-
-
-def compiler_options() -> dict[str, int] | None:
-    """On a CPU, less optimisation of what takes long to compile and no time to run."""
-    return CPU_OPTIONS if jax.default_backend() == "cpu" else None
-
-
-def use_every_core(devices: int = 0) -> int:
-    """One virtual CPU device per core, or `devices` of them where said, unless jax already runs.
-
-    Returns the number of devices, of whatever kind.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = devices or cores
-    if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        with contextlib.suppress(RuntimeError):  # the backend has started: its devices stand
-            jax.config.update("jax_num_cpu_devices", cores)
-    return jax.local_device_count()

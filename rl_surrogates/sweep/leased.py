@@ -20,7 +20,7 @@ from rl_surrogates.sweep import cache, session, worker
 from rl_surrogates.sweep import job as jobs
 from rl_surrogates.sweep.held import PAUSE, Held
 from rl_surrogates.sweep.job import Job
-from rl_surrogates.sweep.lanes import use_every_core
+from rl_surrogates.sweep.spread import use_every_core
 
 Event = dict[str, Any]
 PROGRAMS = worker.Programs()  # of this process: the next job is likely to be of the same program

@@ -1,8 +1,11 @@
 """How much device memory does a work item need? Estimated from shapes, before any compilation.
 
-    bytes per lane = state + metrics of a chunk + the larger of
+    bytes of a lane = state + metrics of a chunk
         training     COPIES transitions + ACTIVATIONS N/M (units) 4 + PASSED K (convolution) 4
         evaluation   COPIES 2 episodes (environments) + FORWARD 2 episodes (units + convolution) 4
+
+An item needs the first of all its lanes, and the larger of training, of the lanes that are trained
+at a time (`spread.group_size` per device), and of evaluation, of all lanes.
 
 A program keeps the rollout several times: as it was acted, and as the batch that is judged and
 learnt from. An evaluation keeps the environments of all its episodes, greedy and sampled, before
@@ -14,7 +17,7 @@ what cannot fit, and not to fill a device to its last byte.
 
 import os
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -23,25 +26,39 @@ from rl_surrogates import loop, rollout, spaces
 from rl_surrogates.config import Config
 from rl_surrogates.networks import CNN
 from rl_surrogates.sweep.lanes import ROWS, Lanes
-from rl_surrogates.sweep.plan import Plan
+from rl_surrogates.sweep.plan import Plan, ceil_div
+from rl_surrogates.sweep.spread import group_size, lanes_at_once
 from rl_surrogates.training import Program
 from rl_surrogates.types import Acting, Array, State
 
 COPIES, ACTIVATIONS, FORWARD, PASSED = 3, 6, 0.25, 2
 METRICS = 40  # numbers recorded per update, at most
 KEY_BYTES = 8
-_KNOWN: dict[str, int] = {}  # program -> bytes per lane: a plan is shown and then checked
+
+
+class LaneBytes(NamedTuple):
+    """What one lane needs."""
+
+    kept: int  # from one chunk to the next
+    training: int  # while it is trained
+    evaluation: int  # while it is evaluated
+
+
+_KNOWN: dict[str, LaneBytes] = {}  # by program: a plan is shown and then checked
 
 
 def item_bytes(plan: Plan) -> int:
-    """What a work item of the plan's largest program needs."""
+    """What a work item of the plan's largest program needs, on the devices of this process."""
     largest = max(plan.programs, key=lambda program: program.width * _samples(program.config))
     if largest.digest not in _KNOWN:
         _KNOWN[largest.digest] = lane_bytes(Lanes(largest))
-    return largest.width * _KNOWN[largest.digest]
+    lane, width, devices = _KNOWN[largest.digest], largest.width, jax.local_device_count()
+    of_device = ceil_div(width, devices)
+    trained = devices * group_size(of_device, lanes_at_once(largest.config.num_envs))
+    return width * lane.kept + max(trained * lane.training, width * lane.evaluation)
 
 
-def lane_bytes(lanes: Lanes) -> int:
+def lane_bytes(lanes: Lanes) -> LaneBytes:
     """What one lane of a program needs."""
     config, program = lanes.config, lanes.program
     hypers = jax.tree.map(lambda leaf: leaf[0], lanes.hypers([config]))
@@ -58,7 +75,7 @@ def lane_bytes(lanes: Lanes) -> int:
     episodes = 2 * config.evaluation.episodes
     acting = jax.eval_shape(partial(_start, program, episodes), key, state, hypers)
     evaluation = COPIES * _size(acting) + FORWARD * episodes * (units + convolution)
-    return int(_size(state) + METRICS * ROWS * 4 + max(training, evaluation))
+    return LaneBytes(_size(state) + METRICS * ROWS * 4, int(training), int(evaluation))
 
 
 def available() -> int | None:
@@ -73,7 +90,8 @@ def available() -> int | None:
 
 def _start(program: Program, episodes: int, key: Array, state: State, hypers: Any) -> Acting:
     network = program.acting_network(state.actor)
-    return rollout.start(key, program.env, program.env_params(hypers), network, episodes)
+    keys = jax.random.split(key, episodes)
+    return rollout.start(keys, program.env, program.env_params(hypers), network)
 
 
 def _convolution(config: Config, observation: Any) -> int:

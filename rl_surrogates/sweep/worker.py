@@ -77,9 +77,9 @@ def main() -> None:
     # All that is needed is imported while the parent still plans; gymnax with the first of its own,
     # which starts the devices.
     from rl_surrogates import environments
-    from rl_surrogates.sweep import cache, item, job, lanes  # noqa: F401
+    from rl_surrogates.sweep import cache, item, job, spread  # noqa: F401
 
-    devices = lanes.use_every_core(int(sys.argv[1] or 0))
+    devices = spread.use_every_core(int(sys.argv[1] or 0))
     cache.keep_compilations()
     environments.make(environments.ENVIRONMENT_NAMES[0])
     print(json.dumps({"event": "ready", "devices": devices}), file=events, flush=True)

@@ -70,7 +70,7 @@ def test_a_ratio_is_of_the_runs_of_one_turn():
 
 
 def test_a_bar_is_met_missed_or_not_measured():
-    speed, memory = "cartpole, lanes 1: ours / rejax", "cartpole: memory / needed"
+    speed, memory = "cartpole, lanes 1: ours / rejax", "cartpole, lanes 16: memory / needed"
     found = {speed: contest.once(1.1), memory: contest.once(1.6)}
     verdicts = {row["figure"]: row["verdict"] for row in bars.judged(found, "cpu")}
     assert (verdicts.pop(speed), verdicts.pop(memory)) == ("met", "missed")
@@ -79,7 +79,7 @@ def test_a_bar_is_met_missed_or_not_measured():
 
 BEFORE = {
     "cartpole, lanes 1: ours / rejax": Figure(1.0, 0.8, 1.1),
-    "cartpole: memory / needed": Figure(1.5, 1.5, 1.5),
+    "cartpole, lanes 16: memory / needed": Figure(1.5, 1.5, 1.5),
     "second start to the first update": Figure(4.0, 4.0, 4.0, "s"),
 }
 
@@ -90,8 +90,8 @@ BEFORE = {
         ("cartpole, lanes 1: ours / rejax", 0.79, True),  # below all turns, by more than a tenth
         ("cartpole, lanes 1: ours / rejax", 0.85, False),  # as slow as a turn of before
         ("cartpole, lanes 1: ours / rejax", 2.0, False),
-        ("cartpole: memory / needed", 1.7, True),  # more is worse
-        ("cartpole: memory / needed", 0.5, False),
+        ("cartpole, lanes 16: memory / needed", 1.7, True),  # more is worse
+        ("cartpole, lanes 16: memory / needed", 0.5, False),
         ("second start to the first update", 40.0, False),  # of this machine, not a ratio
         ("a new figure", 0.0, False),
     ],

@@ -41,14 +41,15 @@ def compiled_bytes(seeds, **values):
 
 
 @pytest.mark.slow
-def test_memory_is_linear_in_lanes_and_constant_in_the_length_as_compiled():
+def test_memory_is_at_most_linear_in_lanes_and_constant_in_the_length_as_compiled():
+    """Linear while all lanes of a device are trained at once; then only their states are more."""
     once, estimate = compiled_bytes(16)
-    twice, _ = compiled_bytes(32)
+    many, more = compiled_bytes(128)
     long, _ = compiled_bytes(16, total_timesteps=500_000_000)
-    print(f"16 lanes: {once} bytes, 32 lanes: {twice}, 5 000 times as long: {long}; {estimate}")
-    np.testing.assert_allclose(twice, 2 * once, rtol=0.05)
+    print(f"16 lanes: {once} bytes, 128 lanes: {many}, 5 000 times as long: {long}")
+    assert (many <= 1.05 * 8 * once).all() and many[0] < 0.7 * 8 * once[0]
     np.testing.assert_array_equal(long, once)
-    assert 0.5 < estimate / once.max() < 2.0
+    assert 0.5 < estimate / once.max() < 2.0 and 0.5 < more / many.max() < 2.0
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def local_devices(execution: "Execution") -> int:
     Raises:
       ConfigError: there is another number of them.
     """
-    from rl_surrogates.sweep.lanes import use_every_core
+    from rl_surrogates.sweep.spread import use_every_core
 
     wanted = None if execution.devices == "auto" else execution.devices
     found = use_every_core(wanted)
