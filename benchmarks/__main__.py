@@ -16,6 +16,7 @@ from benchmarks.contest import Worker, say
 PARTS = {
     "ppo_cartpole": partial(rows.ppo, task="cartpole"),
     "ppo_breakout": partial(rows.ppo, task="breakout"),
+    "compile": rows.compiling,
     "trpo": rows.trpo,
     "limit_cartpole": partial(rows.limit, task="cartpole"),
     "limit_breakout": partial(rows.limit, task="breakout"),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks import work
-from benchmarks.contest import Entrant, Figure, contest, once, ratio
+from benchmarks.contest import Entrant, Figure, contest, ratio
 from benchmarks.work import WORKS, Spec
 
 # Environment steps of all lanes in one timed run, at least one update: seconds for this project.
@@ -23,6 +23,25 @@ def ppo(options: Any, task: str) -> tuple[dict[str, list], dict[str, Figure]]:
         rows += [{**entrant.row(), **_beside(found, entrant)} for entrant in found.values()]
         figures |= _ratios(found, f"{task}, lanes {lanes}")
     return {f"PPO-clip on {WORKS[task].env}": rows}, figures
+
+
+def compiling(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
+    """The time to trace and compile a training on CartPole: every turn in a new process."""
+    rows, figures = [], {}
+    for lanes in options.limit_lanes:
+        seconds: dict[str, list[float]] = {"ours": [], "rejax": []}
+        for _ in range(options.turns):
+            for side, taken in seconds.items():
+                specs = [Spec(side, "cartpole", lanes, WORKS["cartpole"].samples)]
+                taken.append(contest(specs, 0)[side].known["compile_s"])
+        beside = ratio(seconds["ours"], seconds["rejax"])
+        figures[f"cartpole, lanes {lanes}: compile time, ours / rejax"] = beside
+        for side, taken in seconds.items():
+            low, median, high = min(taken), statistics.median(taken), max(taken)
+            rows.append(
+                {"contender": side, "lanes": lanes, "compile s": Figure(median, low, high, "s")}
+            )
+    return {"Time to trace and compile a training (CartPole-v1)": rows}, figures
 
 
 def trpo(options: Any) -> tuple[dict[str, list], dict[str, Figure]]:
@@ -88,13 +107,11 @@ def _beside(found: dict[str, Entrant], entrant: Entrant, peer: str = "rejax") ->
 def _ratios(found: dict[str, Entrant], where: str) -> dict[str, Figure]:
     peers = [name for name in found if name in ("rejax", "sb3")]
     own = [name for name in found if name in ("ours", "sweep")]
-    figures = {
+    return {
         f"{where}: {name} / {peer}": ratio(found[name].speeds, found[peer].speeds)
         for name in own
         for peer in peers
     }
-    compile_s = found["ours"].known["compile_s"] / found["rejax"].known["compile_s"]
-    return figures | {f"{where}: compile time, ours / rejax": once(compile_s)}
 
 
 def _flops(entrant: Entrant) -> list[float]:

@@ -5,6 +5,7 @@ the true successor s_{t+1} *before* any reset: the only observation from which a
 bootstrapped at a time limit.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -49,15 +50,14 @@ def chances(
     """
     num_envs = jax.tree.leaves(policy)[0].shape[0]
     # One split for all: every call of the generator is loops of its own to compile.
-    keys = jax.random.split(key, (*shape, 1 + 2 * num_envs))
-
-    def one_step(keys: Array) -> Chance:
-        key_action, keys_env, keys_reset = keys[0], keys[1 : 1 + num_envs], keys[1 + num_envs :]
-        draw = jax.vmap(partial(environments.draw, env), in_axes=(0, 0, None))
-        fresh = draw(keys_env, keys_reset, env_params)
-        return Chance(policy.noise(key_action), strongly_typed(fresh))
-
-    return jax.vmap(one_step)(keys) if shape else one_step(keys)
+    # All in one row: the compiler would unroll the short axes of a table, and take much longer.
+    row = math.prod(shape) * num_envs
+    keys = jax.random.split(key, 1 + 2 * row)
+    wide = jax.tree.map(lambda of: jax.ShapeDtypeStruct((row, *of.shape[1:]), of.dtype), policy)
+    draw = jax.vmap(partial(environments.draw, env), in_axes=(0, 0, None))
+    fresh = draw(keys[1 : 1 + row], keys[1 + row :], env_params)
+    drawn = Chance(wide.noise(keys[0]), strongly_typed(fresh))
+    return jax.tree.map(lambda leaf: leaf.reshape(*shape, num_envs, *leaf.shape[1:]), drawn)
 
 
 def start(keys: Array, env: Environment, env_params: Any, network: Network) -> Acting:
