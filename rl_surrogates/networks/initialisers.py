@@ -116,7 +116,8 @@ def orthonormal(normals: Any) -> Any:
     of them at a time stop for ever on a machine with two cores (seen with jax 0.10.2).
 
     Those with equally many rows (columns, if wide) are filled up with zeros to one shape, which
-    change nothing, and take their steps together: every loop is compiled by itself.
+    change nothing, and take their steps together: every loop is compiled by itself. Those that are
+    nearly square have loops of their own, as they take several times as many steps.
 
     Args:
       normals: a tree of matrices, of any shapes.
@@ -126,9 +127,9 @@ def orthonormal(normals: Any) -> Any:
     """
     leaves, tree = jax.tree.flatten(normals)
     talls = [leaf if leaf.shape[0] >= leaf.shape[1] else leaf.T for leaf in leaves]
-    together: dict[int, list[int]] = {}
-    for index, tall in enumerate(talls):
-        together.setdefault(len(tall), []).append(index)
+    together: dict[tuple[int, bool], list[int]] = {}
+    for index, (rows, columns) in enumerate(tall.shape for tall in talls):
+        together.setdefault((rows, rows < 2 * columns), []).append(index)
     made: dict[int, Array] = {}
     for group in together.values():
         made.update(zip(group, _polar_factors([talls[i] for i in group]), strict=True))

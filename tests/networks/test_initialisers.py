@@ -81,7 +81,7 @@ def test_orthonormal_is_the_polar_factor_of_each_matrix_whatever_lies_beside_it(
         np.testing.assert_allclose(made[name], left @ right, atol=2e-6)
 
 
-def test_kernels_as_wide_as_each_other_are_made_orthonormal_in_one_loop():
-    shapes = {"value": {f"Dense_{k}": {"kernel": struct(1 + k, 7)} for k in range(7)}}
+def test_thin_kernels_as_long_as_each_other_are_made_orthonormal_in_one_loop():
+    shapes = {"value": {f"Dense_{k}": {"kernel": struct(1 + k, 14)} for k in range(7)}}
     traced = jax.make_jaxpr(orthogonal)(jax.random.key(0), _as_arrays(shapes))
     assert str(traced).count(" while[") == 1
