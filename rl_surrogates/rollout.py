@@ -65,9 +65,10 @@ def start(keys: Array, env: Environment, env_params: Any, network: Network) -> A
     num_envs = len(keys)
     observation, env_state = jax.vmap(env.reset, in_axes=(0, None))(keys, env_params)
     observation, env_state = strongly_typed((observation, env_state))
+    shown = environments.observation_space(env, env_params)
     return Acting(
         env_state=env_state,
-        observation=observation,
+        observation=spaces.to_storage(shown, observation),
         reset=jnp.ones(num_envs, bool),
         carry=network.initial_carry(num_envs),
         episode_return=jnp.zeros(num_envs),
@@ -124,7 +125,7 @@ def step(
     )
     shown = environments.observation_space(env, env_params)
     transition = Transition(
-        observation=spaces.to_storage(shown, acting.observation),
+        observation=acting.observation,
         reset=acting.reset,
         action=action,
         log_prob=distribution.log_prob(action),
@@ -136,7 +137,9 @@ def step(
         episode_return=acting.episode_return + reward,
         episode_length=acting.episode_length + 1,
     )
-    return moved_on(transition, *strongly_typed(tuple(begun)), carry), transition
+    observation, env_state = strongly_typed(tuple(begun))
+    observation = spaces.to_storage(shown, observation)
+    return moved_on(transition, observation, env_state, carry), transition
 
 
 def moved_on(transition: Transition, observation: Any, env_state: Any, carry: Any) -> Acting:

@@ -165,7 +165,7 @@ class Acting(NamedTuple):
     """Where the environments stand between two rollouts."""
 
     env_state: Any  # [B, ...]
-    observation: Array  # [B, ...] s_t, after any reset
+    observation: Array  # [B, ...] s_t, after any reset, as a rollout keeps it
     reset: Array  # [B] bool: s_t is the first of an episode
     carry: Any  # [B, ...] of a recurrent network; () otherwise
     episode_return: Array  # [B] raw reward of the running episode
