@@ -14,7 +14,7 @@ OF_A_WORKER = re.compile(
 
 
 def remove_strays(listed: Container[str], folder: Place) -> None:
-    """Removes checkpoints, and parts of lost workers, that count for nothing any more.
+    """Removes checkpoints, and parts of lost workers or halves of them, that nobody needs any more.
 
     What is written under a lease that somebody holds is left alone, and so are the checkpoints
     that were reported last: whoever takes the item over goes on from them.
@@ -25,7 +25,11 @@ def remove_strays(listed: Container[str], folder: Place) -> None:
     if not live:
         files.remove_leftovers(folder / LEASES)
     reported = {path for lease in found for path in named(lease.report)}
-    strays = [f"parts/{n}" for n in files.names(folder / "parts") if OF_A_WORKER.fullmatch(n)]
+    strays = [
+        f"parts/{name}"
+        for name in files.names(folder / "parts")
+        if OF_A_WORKER.fullmatch(name) or files.ASIDE.fullmatch(name)
+    ]
     for path in [*strays, *(f"checkpoints/{n}" for n in files.names(folder / "checkpoints"))]:
         if path not in listed and path not in reported and not live & set(path.split(".")):
             files.remove(folder / path)

@@ -69,7 +69,6 @@ class Store:
         files.make_folder(path)
         files.make_folder(path / PARTS)
         files.remove_leftovers(path)
-        files.remove_leftovers(path / PARTS)
         store._recover()
         remove_strays(store.listed, path)
         if store.damaged:

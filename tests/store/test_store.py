@@ -13,6 +13,7 @@ from rl_surrogates.store import (
     open_results,
     parquet,
 )
+from rl_surrogates.store.leases import Leases
 from tests.store.anywhere import contents, everywhere
 from tests.store.full_disk import full_at
 
@@ -184,6 +185,22 @@ def test_what_a_killed_writer_left_aside_is_removed(sweep):
     leftover.write_bytes(b"half a file")
     sweep.open()
     assert not leftover.exists()
+
+
+def test_half_a_part_of_a_lost_worker_is_removed_and_that_of_a_living_one_is_not(sweep):
+    store, leases = sweep.open(), Leases(sweep.path)
+    held = leases.claim("item9")
+    parts = sweep.path / "parts"
+    lost = parts / ".item8.0123456789abcdef.curves.parquet.5056.aside"
+    living = parts / f".item9.{held.token}.curves.parquet.77.aside"
+    for begin in (store.tidy, sweep.open):
+        lost.write_bytes(b"half a file")
+        living.write_bytes(b"half a file")
+        begin()
+        assert not lost.exists() and living.exists()
+    leases.release(held)
+    store.tidy()
+    assert not living.exists()
 
 
 @everywhere
