@@ -23,8 +23,8 @@ from benchmarks.work import Spec
 from rl_surrogates.objectives import OBJECTIVES
 from rl_surrogates.objectives.choice import choose, one_of
 from rl_surrogates.sweep import use_every_core
-from rl_surrogates.sweep.lanes import ROWS
-from rl_surrogates.sweep.spread import LANES, SHARED, lanes_at_once, over_lanes
+from rl_surrogates.sweep.lanes import ROWS, advance_over_lanes
+from rl_surrogates.sweep.spread import LANES, lanes_at_once, over_lanes
 
 TRPO = {
     "objective": {"name": "importance_sampled"},
@@ -133,15 +133,10 @@ def _swept(spec: Spec, program: Any, hypers: Any) -> Ready:
     hypers = jax.tree.map(lambda x: np.full(width, x, np.float32), hypers)
     seeds = np.arange(width, dtype=np.uint32)
     start = over_lanes(lambda seed, h: program.init(jax.random.key(seed), h), (LANES, LANES))
-    more = over_lanes(
-        partial(program.advance, rows=ROWS),
-        (LANES, LANES, SHARED),
-        donate=(0,),
-        at_once=lanes_at_once(program.config.num_envs),
-    )
     init, init_s = compile_(start, seeds, hypers)
     seeds, hypers = jax.device_put((seeds, hypers), init.input_shardings[0])
-    advance, advance_s = compile_(more, init(seeds, hypers), hypers, np.int32(1))
+    begun = init(seeds, hypers)
+    advance, advance_s = compile_(advance_over_lanes(program), begun, hypers, np.int32(1))
 
     def run() -> Any:
         state, waiting = init(seeds, hypers), None

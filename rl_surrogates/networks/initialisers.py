@@ -45,7 +45,9 @@ def orthogonal(key: Array, shapes: Params) -> Params:
 
     def kernels(normals: Kernels) -> Kernels:
         matrices = {
-            names: jnp.split(normal.reshape(-1, normal.shape[-1]), _num_matrices(names), axis=-1)
+            names: jnp.split(
+                normal.reshape(-1, normal.shape[-1]), NUM_GATES if _of_gates(names) else 1, axis=-1
+            )
             for names, normal in normals.items()
         }
         return {
@@ -82,12 +84,12 @@ INITIALISERS: dict[str, Callable[[Array, Params], Params]] = {
 }
 
 
-def _num_matrices(names: tuple[str, ...]) -> int:
-    return NUM_GATES if any(name.startswith(GATES) for name in names) else 1
+def _of_gates(names: tuple[str, ...]) -> bool:
+    return any(name.startswith(GATES) for name in names)
 
 
 def _gain(names: tuple[str, ...]) -> float:
-    if _num_matrices(names) == NUM_GATES:
+    if _of_gates(names):
         return GATES_GAIN
     return GAINS[names[0]] if HEAD in names else HIDDEN_GAIN
 
@@ -102,8 +104,11 @@ def _fill(
     ends = list(itertools.accumulate(math.prod(shape) for shape in wanted.values()))
     random = jnp.split(draw(ends[-1]), ends[:-1])
     made = kernels({n: r.reshape(wanted[n]) for n, r in zip(wanted, random, strict=True)})
-    zeros = {names: jnp.zeros(leaf.shape, leaf.dtype) for names, leaf in named.items()}
-    return jax.tree.unflatten(tree, [{**zeros, **made}[names] for names in named])
+    filled = [
+        made[names] if names in made else jnp.zeros(leaf.shape, leaf.dtype)
+        for names, leaf in named.items()
+    ]
+    return jax.tree.unflatten(tree, filled)
 
 
 def orthonormal(normals: Any) -> Any:
@@ -126,14 +131,14 @@ def orthonormal(normals: Any) -> Any:
     orthogonal matrix", eq. 2.3.
     """
     leaves, tree = jax.tree.flatten(normals)
-    talls = [leaf if leaf.shape[0] >= leaf.shape[1] else leaf.T for leaf in leaves]
+    wide = [leaf.shape[0] < leaf.shape[1] for leaf in leaves]
+    talls = [leaf.T if is_ else leaf for leaf, is_ in zip(leaves, wide, strict=True)]
     together: dict[tuple[int, bool], list[int]] = {}
     for index, (rows, columns) in enumerate(tall.shape for tall in talls):
         together.setdefault((rows, rows < 2 * columns), []).append(index)
     made: dict[int, Array] = {}
     for group in together.values():
         made.update(zip(group, _polar_factors([talls[i] for i in group]), strict=True))
-    wide = [leaf.shape[0] < leaf.shape[1] for leaf in leaves]
     return jax.tree.unflatten(tree, [made[i].T if is_ else made[i] for i, is_ in enumerate(wide)])
 
 

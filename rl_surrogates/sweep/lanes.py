@@ -5,6 +5,7 @@ leading axis `L` of lanes, which `spread` brings to the devices. No value crosse
 diverges changes no bit of its neighbours.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,12 +33,7 @@ class Lanes:
         self.objectives = {name: objectives.find(name) for name in plan.objectives}
         self.program = training.make_program(plan.config, choice.one_of(self.objectives))
         self._init = over_lanes(self._start, (LANES, LANES))
-        self._advance = over_lanes(
-            partial(self.program.advance, rows=ROWS),
-            (LANES, LANES, SHARED),
-            donate=(0,),
-            at_once=lanes_at_once(self.config.num_envs),
-        )
+        self._advance = advance_over_lanes(self.program)
         self._evaluate = over_lanes(self._episodes, (LANES, SHARED, LANES, LANES))
 
     def hypers(self, configs: list[Config]) -> Any:
@@ -90,3 +86,13 @@ class Lanes:
             actor.params,
             episodes=self.config.evaluation.episodes,
         )
+
+
+def advance_over_lanes(program: training.Program) -> Callable:
+    """`program.advance` of lanes `[L]`, at most `ROWS` updates; the state is consumed."""
+    return over_lanes(
+        partial(program.advance, rows=ROWS),
+        (LANES, LANES, SHARED),
+        donate=(0,),
+        at_once=lanes_at_once(program.config.num_envs),
+    )
