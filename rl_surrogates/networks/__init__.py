@@ -3,8 +3,8 @@
 Flax modules behind one protocol (`types.Network`): parameters are a plain tree `{"policy": ...,
 "value": ...}`, and `network(params, observation, reset, carry) -> distribution, value, carry`
 serves recurrent and feed-forward networks alike. `inputs` says what is seen of an observation, a
-*torso* (`torsos`) turns that into features, a *head* (`heads`) features into a distribution or a
-value, and `initialisers` say how parameters begin.
+*torso* (`torsos`, `recurrent`) turns that into features, a *head* (`heads`) features into a
+distribution or a value, and `initialisers` say how parameters begin.
 """
 
 from typing import Any
@@ -16,7 +16,8 @@ from rl_surrogates.networks import inputs
 from rl_surrogates.networks.actor_critic import ActorCritic
 from rl_surrogates.networks.heads import HEAD, CategoricalHead, ValueHead, make_policy_head
 from rl_surrogates.networks.initialisers import INITIALISERS, lecun, orthogonal
-from rl_surrogates.networks.torsos import ACTIVATIONS, CNN, GRU, MLP
+from rl_surrogates.networks.recurrent import GRU
+from rl_surrogates.networks.torsos import ACTIVATIONS, CNN, MLP
 
 __all__ = [
     "ACTIVATIONS",

@@ -107,7 +107,8 @@ class ActorCritic:
         inputs, torso_of = self._seen(observation), self._torso_of(*heads)
         torsos = dict.fromkeys(torso_of.values())
         if not self.recurrent:  # a sequence is one more batch axis
-            found = {name: self.torso.apply({"params": params[name]}, inputs) for name in torsos}
+            features = self.torso.of_each([params[name] for name in torsos], inputs)
+            found = dict(zip(torsos, features, strict=True))
             return {head: found[name] for head, name in torso_of.items()}, ()
         if reset is None or carry is None:
             raise ValueError("a network with memory needs reset and carry")

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from rl_surrogates.networks.heads import HEAD
-from rl_surrogates.networks.torsos import GATES, NUM_GATES
+from rl_surrogates.networks.recurrent import GATES, NUM_GATES
 from rl_surrogates.types import Array, Params
 
 HIDDEN_GAIN = math.sqrt(2.0)

@@ -1,17 +1,13 @@
 """From what `inputs` reads of an observation to features.
 
-A torso is a flax module: `torso(inputs) -> features`. One with a memory is called as `torso(inputs,
-reset, carry) -> features, carry`, has the same for whole sequences as `unroll`, and says how its
-memory begins by `initial_carry`. Torsos compute in `dtype` and hand over float32, so that
-log-probabilities and values are float32 whatever the torso computes in.
-
-Source of the gated recurrent unit: Cho et al. 2014, arXiv:1406.1078, with the reset gate applied
-after the product, as in cuDNN.
+A torso is a flax module: `torso(inputs) -> features`, and `torso.of_each(params, inputs)` is the
+same for several sets of parameters, with what they have in common done once. Torsos compute in
+`dtype` and hand over float32, so that log-probabilities and values are float32 whatever the torso
+computes in. One with a memory is in `recurrent`.
 """
 
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -19,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from rl_surrogates.networks import products
-from rl_surrogates.types import Array
+from rl_surrogates.types import Array, Params
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -30,8 +26,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "leaky_relu": jax.nn.leaky_relu,
 }
 KERNEL_SIZE = (3, 3)  # of every convolution
-NUM_GATES = 3  # of a recurrent unit: reset, update, candidate
-GATES = "gates"  # how the names of its kernels begin
+FIRST = "Dense_0"  # the name of the first layer of an MLP
 
 
 class MLP(nn.Module):
@@ -43,15 +38,29 @@ class MLP(nn.Module):
     recurrent = False
 
     @nn.compact
-    def __call__(self, inputs: Array) -> Array:
-        """`[..., F]` -> `[..., hidden[-1]]` float32."""
+    def __call__(self, inputs: Array, first: Array | None = None) -> Array:
+        """`[..., F]` -> `[..., hidden[-1]]` float32.
+
+        `first` is the product of the inputs with the first kernel, where it is known.
+        """
         features = inputs
         for width in self.hidden:
             narrow = features.shape[-1] < width
             product = products.narrow_input if narrow else jax.lax.dot_general
+            if first is not None:
+                product, first = products.known(first), None
             layer = nn.Dense(width, dtype=self.dtype, dot_general=product)
             features = self.activation(layer(features))
         return features.astype(jnp.float32)
+
+    def of_each(self, params: Sequence[Params], inputs: Array) -> list[Array]:
+        """The features of torsos with these parameters: wide inputs are multiplied together."""
+        firsts = [None] * len(params)
+        if len(params) > 1 and self.hidden and inputs.shape[-1] >= self.hidden[0]:
+            kernels = [one[FIRST]["kernel"].astype(self.dtype) for one in params]
+            firsts = products.of_shared_inputs(inputs.astype(self.dtype), kernels)
+        pairs = zip(params, firsts, strict=True)
+        return [self.apply({"params": one}, inputs, first) for one, first in pairs]
 
 
 class CNN(nn.Module):
@@ -94,6 +103,10 @@ class CNN(nn.Module):
             features = self.activation(nn.Dense(width, dtype=self.dtype)(features))
         return features.astype(jnp.float32)
 
+    def of_each(self, params: Sequence[Params], inputs: Array) -> list[Array]:
+        """The features of torsos with these parameters."""
+        return [self.apply({"params": one}, inputs) for one in params]
+
 
 class Conv(nn.Module):
     """A 3 x 3 convolution without padding, as one product with the patches of an image.
@@ -126,73 +139,3 @@ def patches(pixels: Array) -> Array:
         pixels[..., i : i + height, j : j + width, :] for i in range(rows) for j in range(columns)
     ]
     return jnp.concatenate(seen, axis=-1)
-
-
-class GRU(nn.Module):
-    """Dense layers, then a gated recurrent unit as wide as the last of `hidden`.
-
-        r = sigmoid(W_r x + U_r h + b_r),    z = sigmoid(W_z x + U_z h + b_z)
-        n = tanh(W_n x + b_n + r (U_n h + c)),    h' = (1 - z) n + z h
-
-    The memory h is zeroed where an episode begins, before it is used. Features and carry are both
-    h'. The carry is float32 in any `dtype`: a memory that is rounded at every step would drift.
-    """
-
-    hidden: tuple[int, ...]
-    activation: Callable[[Array], Array]
-    dtype: Any = jnp.float32
-    recurrent = True
-
-    def initial_carry(self, num_envs: int) -> Array:
-        """`[B, hidden[-1]]` zeros."""
-        return jnp.zeros((num_envs, self.hidden[-1]))
-
-    def __call__(self, inputs: Array, reset: Array, carry: Array) -> tuple[Array, Array]:
-        """One step: `[..., F]`, `[...]`, `[..., H]` -> features and carry, `[..., H]`."""
-        projected, step = self.unit(inputs)
-        carry = step(carry, projected, reset)
-        return carry, carry
-
-    def unroll(self, inputs: Array, reset: Array, carry: Array) -> tuple[Array, Array]:
-        """A sequence `[T, ..., F]` from `carry` `[..., H]`: features and carries after each step.
-
-        Only the product with the memory is inside the loop.
-        """
-        projected, step = self.unit(inputs)
-
-        def advance(carry: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
-            carry = step(carry, *now)
-            return carry, carry
-
-        _, carries = jax.lax.scan(advance, carry, (projected, reset))
-        return carries, carries
-
-    @nn.compact
-    def unit(self, inputs: Array) -> tuple[Array, Callable]:
-        """`[..., F]` -> what the inputs add to the gates, `[..., 3 H]`, and the step itself."""
-        *before, width = self.hidden
-        features = inputs
-        for units in before:
-            features = self.activation(nn.Dense(units, dtype=self.dtype)(features))
-        gates = nn.Dense(NUM_GATES * width, dtype=self.dtype, name=f"{GATES}_input")
-        zeros = nn.initializers.zeros
-        kernel = self.param(f"{GATES}_memory", zeros, (width, NUM_GATES * width))
-        bias = self.param("candidate_bias", zeros, (width,))
-
-        def step(carry: Array, projected: Array, reset: Array) -> Array:
-            memory = jnp.where(reset[..., None], 0.0, carry)
-            product = memory.astype(self.dtype) @ kernel.astype(self.dtype)
-            return gated(memory, projected, product.astype(jnp.float32), bias)
-
-        return gates(features).astype(jnp.float32), step
-
-
-def gated(memory: Array, projected: Array, product: Array, bias: Array) -> Array:
-    """The next memory `[..., H]` from the present one and both sides of the gates `[..., 3 H]`."""
-    split = partial(jnp.split, indices_or_sections=NUM_GATES, axis=-1)
-    (x_reset, x_update, x_candidate), (h_reset, h_update, h_candidate) = map(
-        split, (projected, product)
-    )
-    reset, update = jax.nn.sigmoid(x_reset + h_reset), jax.nn.sigmoid(x_update + h_update)
-    candidate = jnp.tanh(x_candidate + reset * (h_candidate + bias))
-    return (1.0 - update) * candidate + update * memory

@@ -251,6 +251,32 @@ def test_seven_hidden_layers_keep_the_size_of_what_they_see(initialisation):
     assert 0.01 < jnp.std(values) < 10.0
 
 
+def products_of_gradient(fn, params):
+    """How large each product of the gradient is: the shape of what it gives."""
+    jaxpr = jax.make_jaxpr(jax.grad(fn))(params).jaxpr
+    return [e.outvars[0].aval.shape for e in jaxpr.eqns if e.primitive.name == "dot_general"]
+
+
+def test_wide_inputs_of_both_torsos_are_multiplied_once_in_the_gradient():
+    made = network((400,), hidden=(16,))
+    observation, reset = jax.random.normal(jax.random.key(1), (5, 400)), jnp.zeros(5, bool)
+    params = jax.jit(made.init)(jax.random.key(0), observation[0])
+
+    def loss(params, of_value=1.0):
+        pi, value, _ = made.unroll(params, observation, reset, ())
+        return jnp.sum(pi.logits**2) + of_value * jnp.sum(value)
+
+    def of_policy(policy):
+        return loss({**params, "policy": policy}, of_value=0.0)
+
+    both, alone = (
+        products_of_gradient(loss, params),
+        products_of_gradient(of_policy, params["policy"]),
+    )
+    assert (32, 400) in both and (16, 400) not in both
+    assert (16, 400) in alone and (32, 400) not in alone  # the value function is not in it
+
+
 def test_a_number_out_of_a_few_is_seen_as_one_hot():
     lake = make_network(Config(env={"name": "FrozenLake-misc"}, network={"hidden": [8]}))
     kernel = jax.eval_shape(lake.init, jax.random.key(0), jnp.int32(0))["policy"]["Dense_0"][

@@ -1,5 +1,7 @@
 """Torsos against the same formulas in NumPy; what each sees of an observation."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -82,6 +84,29 @@ def test_dense_layers_come_before_the_memory():
     assert shapes["Dense_0"]["kernel"].shape == (F, 7)
     assert shapes["gates_input"]["kernel"].shape == (7, 3 * H)
     assert shapes["gates_memory"].shape == (H, 3 * H)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(jnp.float32, 1e-5), (jnp.bfloat16, 0.05)])
+@pytest.mark.parametrize("hidden", [(), (3,), (3, 2), (9, 2)], ids=str)  # 4 inputs: wide or narrow
+def test_torsos_of_the_same_inputs_give_what_each_gives(hidden, dtype, tolerance):
+    torso = MLP(hidden=hidden, activation=jnp.tanh, dtype=dtype)
+    inputs = jax.random.normal(jax.random.key(0), (T, B, F))
+    shapes = jax.eval_shape(torso.init, jax.random.key(0), inputs).get("params", {})
+    params = [random_like(shapes, seed) for seed in range(3)]
+
+    def apart(params, inputs):
+        return [torso.apply({"params": one}, inputs) for one in params]
+
+    def slopes(of_each):
+        def total(*arguments):
+            return sum((k + 1) * jnp.sum(x**2) for k, x in enumerate(of_each(*arguments)))
+
+        return jax.grad(total, argnums=(0, 1))(params, inputs)
+
+    for found, each in zip(torso.of_each(params, inputs), apart(params, inputs), strict=True):
+        np.testing.assert_array_equal(found, each)
+    close = partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance)
+    jax.tree.map(close, slopes(torso.of_each), slopes(apart))
 
 
 def test_a_cnn_correlates_flattens_and_goes_on_dense():
