@@ -20,11 +20,12 @@ import rl_surrogates as rls
 from benchmarks import work
 from benchmarks.compiled import Ready, compile_, held_bytes, operations, tree_bytes
 from benchmarks.work import Spec
+from rl_surrogates.grouping import in_groups, lanes_at_once
 from rl_surrogates.objectives import OBJECTIVES
 from rl_surrogates.objectives.choice import choose, one_of
 from rl_surrogates.sweep import use_every_core
 from rl_surrogates.sweep.lanes import ROWS, advance_over_lanes
-from rl_surrogates.sweep.spread import LANES, lanes_at_once, over_lanes
+from rl_surrogates.sweep.spread import LANES, over_lanes
 
 TRPO = {
     "objective": {"name": "importance_sampled"},
@@ -114,7 +115,7 @@ def ascents_swept(spec: Spec) -> Ready:
     """The ascent alone, lanes spread over every core."""
     use_every_core()
     at_once = lanes_at_once(spec.sizes().num_envs)
-    return _ascents(spec, lambda fn: over_lanes(fn, (LANES,), at_once=at_once))
+    return _ascents(spec, lambda fn: over_lanes(in_groups(fn, at_once), (LANES,)))
 
 
 CONTENDERS = {

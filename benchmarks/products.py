@@ -20,8 +20,9 @@ import jax.numpy as jnp
 from benchmarks import work
 from benchmarks.compiled import Ready, compile_, held_bytes
 from benchmarks.work import Spec
+from rl_surrogates.grouping import in_groups, lanes_at_once
 from rl_surrogates.sweep import use_every_core
-from rl_surrogates.sweep.spread import LANES, lanes_at_once, over_lanes
+from rl_surrogates.sweep.spread import LANES, over_lanes
 
 SQUARE = 2048
 TINY = 1e-12  # length of a step
@@ -36,7 +37,7 @@ def products_swept(spec: Spec) -> Ready:
     """Lanes spread over every core."""
     use_every_core()
     at_once = lanes_at_once(spec.sizes().num_envs)
-    return _products(spec, lambda fn: over_lanes(fn, (LANES,), at_once=at_once))
+    return _products(spec, lambda fn: over_lanes(in_groups(fn, at_once), (LANES,)))
 
 
 def square(spec: Spec) -> Ready:

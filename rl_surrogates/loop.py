@@ -18,23 +18,29 @@ PARTS, SAMPLES = 16, 1024  # how many parts a batch has at most, how many sample
 
 
 def repeat(
-    update: Callable[[Any], tuple[Any, Info]], state: Any, times: int | Array, *, rows: int
+    update: Callable[[Any, Any], tuple[Any, Info]],
+    state: Any,
+    hypers: Any,
+    times: int | Array,
+    *,
+    rows: int,
 ) -> tuple[Any, Info]:
     """`times` updates of `state`; their infos fill the first of `rows` rows, the rest is 0.
 
     Args:
-      update: `state -> (state, info)`, pure; the state keeps its shapes and types.
+      update: `(state, hypers) -> (state, info)`, pure; the state keeps its shapes and types.
       state: what the first update begins with.
+      hypers: of every update.
       times: how often, at most `rows`. May be traced.
       rows: length of what is returned of the infos: `[rows, ...]`.
     """
     update = jax.jit(update)  # traced once for both uses
-    shapes = jax.eval_shape(update, state)[1]
+    shapes = jax.eval_shape(update, state, hypers)[1]
     empty = jax.tree.map(lambda leaf: jnp.zeros((rows, *leaf.shape), leaf.dtype), shapes)
 
     def step(row: Array, carry: tuple[Any, Info]) -> tuple[Any, Info]:
         state, infos = carry
-        state, info = update(state)
+        state, info = update(state, hypers)
         record = partial(jax.lax.dynamic_update_index_in_dim, index=row, axis=0)
         return state, jax.tree.map(record, infos, info)
 

@@ -27,6 +27,7 @@ from rl_surrogates import (
     bootstrap,
     diagnostics,
     environments,
+    grouping,
     inspection,
     loop,
     normalisation,
@@ -117,10 +118,11 @@ class Program:
         """`num_updates` updates in one compiled loop; their metrics fill the first of `rows` rows.
 
         With `rows` given, `num_updates` may be traced: one compilation serves chunks of any length.
+        Of many lanes a CPU trains a few at a time (`grouping`).
         """
-        return loop.repeat(
-            partial(self.update, hypers=hypers), state, num_updates, rows=rows or num_updates
-        )
+        repeat = partial(loop.repeat, self.update, rows=rows or num_updates)
+        at_once = grouping.lanes_at_once(self.config.num_envs)
+        return grouping.in_groups(repeat, at_once)(state, hypers, num_updates)
 
     def collect(self, key: Array, state: State, hypers: Any) -> tuple[Acting, Transition]:
         """Acts for `num_steps` steps: transitions `[T, B, ...]`; consumes `key`."""

@@ -18,7 +18,7 @@ from rl_surrogates.config import Config
 from rl_surrogates.evaluation import Episodes
 from rl_surrogates.objectives import choice
 from rl_surrogates.sweep.plan import ProgramPlan
-from rl_surrogates.sweep.spread import LANES, SHARED, lanes_at_once, mesh, over_lanes
+from rl_surrogates.sweep.spread import LANES, SHARED, mesh, over_lanes
 from rl_surrogates.types import Actor, Array, Info, State
 
 ROWS = 32  # updates that one call can record: what bounds the memory of the metrics
@@ -90,9 +90,4 @@ class Lanes:
 
 def advance_over_lanes(program: training.Program) -> Callable:
     """`program.advance` of lanes `[L]`, at most `ROWS` updates; the state is consumed."""
-    return over_lanes(
-        partial(program.advance, rows=ROWS),
-        (LANES, LANES, SHARED),
-        donate=(0,),
-        at_once=lanes_at_once(program.config.num_envs),
-    )
+    return over_lanes(partial(program.advance, rows=ROWS), (LANES, LANES, SHARED), donate=(0,))

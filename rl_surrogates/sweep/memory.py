@@ -5,7 +5,7 @@
         evaluation   COPIES 2 episodes (environments) + FORWARD 2 episodes (units + convolution) 4
 
 An item needs the first of all its lanes, and the larger of training, of the lanes that are trained
-at a time (`spread.group_size` per device), and of evaluation, of all lanes.
+at a time (`grouping.group_size` per device), and of evaluation, of all lanes.
 
 A program keeps the rollout several times: as it was acted, and as the batch that is judged and
 learnt from. An evaluation keeps the environments of all its episodes, greedy and sampled, before
@@ -24,10 +24,10 @@ import numpy as np
 
 from rl_surrogates import loop, rollout, spaces
 from rl_surrogates.config import Config
+from rl_surrogates.grouping import group_size, lanes_at_once
 from rl_surrogates.networks import CNN
 from rl_surrogates.sweep.lanes import ROWS, Lanes
 from rl_surrogates.sweep.plan import Plan, ceil_div
-from rl_surrogates.sweep.spread import group_size, lanes_at_once
 from rl_surrogates.training import Program
 from rl_surrogates.types import Acting, Array, State
 
