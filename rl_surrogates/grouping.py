@@ -59,10 +59,19 @@ def in_groups(fn: Callable, at_once: int | None) -> Callable:
     def of_lanes(lanes: int, batched: list, state: Any, *rest: Any) -> tuple[Any, Any]:
         of_state, *of_rest = batched
         state = jax.tree.map(partial(_batched, lanes), of_state, state)
-        found = _one_after_the_other(fn, at_once, of_rest, state, rest)
+        few = at_once if _of_one_device() else None
+        found = _one_after_the_other(fn, few, of_rest, state, rest)
         return found, jax.tree.map(lambda _: True, found)
 
     return grouped
+
+
+def _of_one_device() -> bool:
+    """Whether the lanes at hand are one device's: those of the only one, or of a shard.
+
+    Lanes that XLA is to spread over devices stay together: a loop over them would gather them.
+    """
+    return jax.local_device_count() == 1 or bool(jax.sharding.get_abstract_mesh().manual_axes)
 
 
 def _one_after_the_other(

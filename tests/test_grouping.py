@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, PartitionSpec
 
 from rl_surrogates import Config, grouping, make_program, make_train
 from rl_surrogates.grouping import group_size, in_groups, lanes_at_once
 from rl_surrogates.sweep.spread import LANES, SHARED, over_lanes
 
-LANES_OF_TEST = 6 * jax.local_device_count()
+LANES_OF_TEST = 6
 CONFIG = Config(
     env={"name": "CartPole-v1"},
     network={"torso": "mlp", "hidden": [8]},
@@ -23,6 +24,12 @@ CONFIG = Config(
     ascent={"name": "minibatch", "num_epochs": 2, "num_minibatches": 2},
 )
 close = partial(jax.tree.map, partial(np.testing.assert_allclose, atol=1e-5))
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    """Whatever the tests before this one have asked for."""
+    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
 
 
 @pytest.mark.parametrize(
@@ -115,12 +122,12 @@ def test_so_do_groups_under_two_maps(at_once):
     same(twice(in_groups(moved, at_once))(state, by, times), twice(moved)(state, by, times))
 
 
-def lanes_in_hand(at_once, *sizes):
+def lanes_in_hand(at_once, *sizes, around=lambda mapped: mapped):
     """The lanes that are computed together, of so many and of so many around them."""
     mapped = in_groups(lambda state: (jnp.sin(state), ()), at_once)
     for _ in sizes:
         mapped = jax.vmap(mapped)
-    program = jax.jit(mapped).lower(jnp.zeros(sizes)).as_text()
+    program = jax.jit(around(mapped)).lower(jnp.zeros(sizes)).as_text()
     (shape,) = re.findall(r"stablehlo.sine .*tensor<([0-9x]+)xf32>", program)
     return math.prod(map(int, shape.split("x")))
 
@@ -131,6 +138,16 @@ def lanes_in_hand(at_once, *sizes):
 )
 def test_no_more_lanes_than_a_group_are_in_hand(at_once, sizes, in_hand):
     assert lanes_in_hand(at_once, *sizes) == in_hand
+
+
+def test_lanes_that_may_be_spread_over_devices_stay_together(monkeypatch):
+    """Unless they are a shard: then they are one device's."""
+    monkeypatch.setattr(jax, "local_device_count", lambda: 2)
+    assert lanes_in_hand(2, 6) == 6
+    mesh = jax.make_mesh((1,), ("lanes",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("lanes")
+    of_shard = partial(jax.shard_map, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    assert lanes_in_hand(2, 6, around=of_shard) == 2
 
 
 def test_a_training_in_groups_is_the_same_training_however_it_is_cut(monkeypatch):
