@@ -59,21 +59,14 @@ def test_an_accelerator_trains_all_its_lanes_at_once(monkeypatch):
 
 def moved(state, by, times):
     """Some state, one lane: all that matters is what came where."""
-    at = jax.random.uniform(state["key"])
-    return {"key": state["key"], "sum": state["sum"] + by["a"] * times}, (by["b"] - times + at)[
-        None
-    ]
+    other = by["b"] - times + jax.random.uniform(state["key"])
+    return {"key": state["key"], "sum": state["sum"] + by["a"] * times}, other[None]
 
 
 def arguments(lanes):
     numbers = jnp.arange(lanes, dtype=jnp.float32)
     keys = jax.random.split(jax.random.key(0), lanes)
     return {"key": keys, "sum": 10.0 * numbers}, {"a": numbers, "b": -numbers}, jnp.float32(3.0)
-
-
-def of_all(fn, axes):
-    """`vmap` of one lane, without groups."""
-    return lambda *given: jax.vmap(fn, axes)(*given)
 
 
 def same(found, expected):
@@ -107,7 +100,7 @@ def test_groups_give_what_all_lanes_at_once_give(axes, at_once):
 
     given = [chosen(*three) for three in zip(axes[:2], given[:2], one, strict=True)] + [given[2]]
     grouped = jax.jit(jax.vmap(in_groups(moved, at_once), axes))
-    same(grouped(*given), of_all(moved, axes)(*given))
+    same(grouped(*given), jax.vmap(moved, axes)(*given))
 
 
 @pytest.mark.parametrize("at_once", [None, 1, 3, 6])

@@ -7,6 +7,7 @@ import pytest
 
 from rl_surrogates import make_network, networks
 from rl_surrogates.config import Config
+from tests.jaxprs import shapes_of_products
 from tests.probes import Probe
 
 
@@ -251,12 +252,6 @@ def test_seven_hidden_layers_keep_the_size_of_what_they_see(initialisation):
     assert 0.01 < jnp.std(values) < 10.0
 
 
-def products_of_gradient(fn, params):
-    """How large each product of the gradient is: the shape of what it gives."""
-    jaxpr = jax.make_jaxpr(jax.grad(fn))(params).jaxpr
-    return [e.outvars[0].aval.shape for e in jaxpr.eqns if e.primitive.name == "dot_general"]
-
-
 def test_wide_inputs_of_both_torsos_are_multiplied_once_in_the_gradient():
     made = network((400,), hidden=(16,))
     observation, reset = jax.random.normal(jax.random.key(1), (5, 400)), jnp.zeros(5, bool)
@@ -269,10 +264,8 @@ def test_wide_inputs_of_both_torsos_are_multiplied_once_in_the_gradient():
     def of_policy(policy):
         return loss({**params, "policy": policy}, of_value=0.0)
 
-    both, alone = (
-        products_of_gradient(loss, params),
-        products_of_gradient(of_policy, params["policy"]),
-    )
+    both = shapes_of_products(jax.grad(loss), params)
+    alone = shapes_of_products(jax.grad(of_policy), params["policy"])
     assert (32, 400) in both and (16, 400) not in both
     assert (16, 400) in alone and (32, 400) not in alone  # the value function is not in it
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rl_surrogates.networks import products
+from tests.jaxprs import shapes_of_products
 
 INPUTS = jax.random.normal(jax.random.key(0), (5, 3, 4))
 KERNEL = jax.random.normal(jax.random.key(1), (4, 2))
@@ -69,12 +70,6 @@ def test_so_is_a_hessian_vector_product_of_shared_inputs():
     lanes = jax.tree.map(lambda kernel: jnp.stack([kernel, -2.0 * kernel]), KERNELS)
     found = (jax.vmap(partial(curved, one))(lanes) for one in (products.of_shared_inputs, apart))
     same(*found)
-
-
-def shapes_of_products(fn, *arguments):
-    """What each product of the gradient gives, in its jaxpr; the rule's own call is not opened."""
-    jaxpr = jax.make_jaxpr(fn)(*arguments)
-    return [e.outvars[0].aval.shape for e in jaxpr.eqns if e.primitive.name == "dot_general"]
 
 
 def test_the_gradient_in_all_kernels_is_one_product():
