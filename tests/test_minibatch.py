@@ -68,6 +68,24 @@ def test_a_gradient_is_scaled_down_to_its_global_norm(gradient, max_norm, expect
     np.testing.assert_allclose(mean, 0.1 * np.array(expected), rtol=1e-5)  # one vector
 
 
+def test_the_norm_that_is_reported_is_that_which_clips_and_is_taken_once():
+    """What is reported of a gradient costs no second pass over it."""
+    steps = minibatch(num_epochs=1, num_minibatches=1, anneal=False, num_updates=1)
+    params = {"w": jnp.float32(3.0), "v": jnp.ones((2, 2))}
+
+    def loss(params, batch):
+        score = linear(params, batch)
+        return score._replace(policy=score.policy + jnp.sum(params["v"] ** 2))
+
+    def ascend(learner):
+        return steps.ascend(jax.random.key(0), loss, learner, Samples(jnp.arange(4)), hypers())
+
+    compiled = jax.jit(ascend).lower(steps.init(params)).compile()
+    _, info = compiled(steps.init(params))
+    np.testing.assert_allclose(info["grad_norm"], np.sqrt(1.5**2 + 4 * 2.0**2), rtol=1e-6)
+    assert compiled.as_text().count(" sqrt(") == 2  # of the norm, and Adam's
+
+
 def test_the_first_step_of_a_tiny_gradient_is_shortened_by_an_epsilon_of_1e_5():
     adam = optimiser(1e-3, 0.5)
     params = jnp.zeros(1)

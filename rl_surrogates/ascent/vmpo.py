@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import optax
 
 from rl_surrogates.ascent import duals
-from rl_surrogates.ascent.minibatch import annealed, optimiser, passes, summarise
+from rl_surrogates.ascent.minibatch import annealed, global_norm, optimiser, passes, summarise
 from rl_surrogates.types import Array, Ascent, Batch, Info, Learner, Loss, Params, Scalar
 
 INITIAL_ETA, INITIAL_ALPHA = 1.0, 5.0  # of the paper
@@ -106,7 +106,7 @@ def weighted_step(
         update, kept = optimiser.update(gradient, state.optimiser, params)
         dual_update, dual_kept = dual_optimiser.update(dual, state.dual_optimiser)
         free = optax.apply_updates(state.multipliers, dual_update)
-        info |= {"grad_norm": optax.tree.norm(gradient), "finite": jnp.isfinite(value)}
+        info |= {"grad_norm": global_norm(gradient), "finite": jnp.isfinite(value)}
         after = VmpoState(kept, free, dual_kept)
         return learner._replace(params=optax.apply_updates(params, update), opt_state=after), info
 
