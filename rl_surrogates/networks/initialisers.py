@@ -12,20 +12,18 @@ kernel would take longer to compile than a whole update.
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from rl_surrogates.networks.heads import HEAD
+from rl_surrogates.networks.orthonormal import orthonormal
 from rl_surrogates.networks.recurrent import GATES, NUM_GATES
 from rl_surrogates.types import Array, Params
 
 HIDDEN_GAIN = math.sqrt(2.0)
 GATES_GAIN = 1.0
 GAINS = {"policy": 0.01, "value": 1.0}  # of the heads
-POLAR_TOLERANCE = 1e-4  # of X^T X before the last step
-MAX_POLAR_STEPS = 60  # each multiplies a small singular value by 1.5: enough down to 1e-9
 STD_WITHIN_TWO = 0.87962566103423978  # of a standard normal number that lies in [-2, 2]
 
 Kernels = dict[tuple[str, ...], Array]  # by the names that lead to them
@@ -109,60 +107,3 @@ def _fill(
         for names, leaf in named.items()
     ]
     return jax.tree.unflatten(tree, filled)
-
-
-def orthonormal(normals: Any) -> Any:
-    """Normal matrices made orthonormal in their columns, or rows if wide: their polar factors.
-
-        X <- X (3 I - X^T X) / 2    until X^T X = I
-
-    The polar factor of a normal matrix is as uniformly distributed as the Q of its QR, which the
-    LAPACK kernels of jaxlib compute by waiting inside the thread pool that is to do the work: two
-    of them at a time stop for ever on a machine with two cores (seen with jax 0.10.2).
-
-    Those with equally many rows (columns, if wide) are filled up with zeros to one shape, which
-    change nothing, and take their steps together: every loop is compiled by itself. Those that are
-    nearly square have loops of their own, as they take several times as many steps.
-
-    Args:
-      normals: a tree of matrices, of any shapes.
-
-    Source: Bjorck & Bowie 1971, "An iterative algorithm for computing the best estimate of an
-    orthogonal matrix", eq. 2.3.
-    """
-    leaves, tree = jax.tree.flatten(normals)
-    wide = [leaf.shape[0] < leaf.shape[1] for leaf in leaves]
-    talls = [leaf.T if is_ else leaf for leaf, is_ in zip(leaves, wide, strict=True)]
-    together: dict[tuple[int, bool], list[int]] = {}
-    for index, (rows, columns) in enumerate(tall.shape for tall in talls):
-        together.setdefault((rows, rows < 2 * columns), []).append(index)
-    made: dict[int, Array] = {}
-    for group in together.values():
-        made.update(zip(group, _polar_factors([talls[i] for i in group]), strict=True))
-    return jax.tree.unflatten(tree, [made[i].T if is_ else made[i] for i, is_ in enumerate(wide)])
-
-
-def _polar_factors(talls: list[Array]) -> list[Array]:
-    """The polar factors of matrices with equally many rows, and no more columns than those."""
-    widths = [tall.shape[1] for tall in talls]
-    filled = [jnp.pad(tall, ((0, 0), (0, max(widths) - tall.shape[1]))) for tall in talls]
-    own = jnp.arange(max(widths)) < jnp.array(widths)[:, None]
-    identity = jax.vmap(jnp.diag)(own.astype(filled[0].dtype))
-
-    def with_gram(step: Array, tall: Array) -> tuple[Array, Array, Array]:
-        return step, tall, jnp.swapaxes(tall, 1, 2) @ tall
-
-    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
-        step, _, gram = carry
-        return (step < MAX_POLAR_STEPS) & (jnp.max(jnp.abs(gram - identity)) > POLAR_TOLERANCE)
-
-    def improve(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        step, tall, gram = carry
-        return with_gram(step + 1, tall @ (1.5 * identity - 0.5 * gram))
-
-    tall = jnp.stack(filled)
-    # No singular value above 1: the iteration converges.
-    tall = tall / jnp.linalg.norm(tall, axis=(1, 2), keepdims=True)
-    near = jax.lax.while_loop(unfinished, improve, with_gram(jnp.int32(0), tall))
-    made = improve(near)[1]  # the error is squared by every step: from here to that of float32
-    return [one[:, :width] for one, width in zip(made, widths, strict=True)]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rl_surrogates.networks import INITIALISERS, initialisers, lecun, orthogonal
+from rl_surrogates.networks import INITIALISERS, lecun, orthogonal, orthonormal
 
 
 def struct(*shape):
@@ -67,7 +67,7 @@ def test_all_kernels_come_from_one_draw(name):
 
 def test_a_nearly_singular_draw_begins_orthonormal_all_the_same():
     draw = jnp.diag(jnp.array([1.0, 1e-3, 1e-6])) + 1e-9
-    made = np.asarray(jax.jit(initialisers.orthonormal)(draw))
+    made = np.asarray(jax.jit(orthonormal.orthonormal)(draw))
     np.testing.assert_allclose(made.T @ made, np.eye(3), atol=1e-6)
 
 
@@ -75,10 +75,20 @@ def test_orthonormal_is_the_polar_factor_of_each_matrix_whatever_lies_beside_it(
     shapes = {"tall": (7, 4), "wide": (3, 5), "square": (6, 6), "column": (7, 1), "one": (1, 1)}
     random = np.random.default_rng(0)
     draws = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    made = jax.jit(initialisers.orthonormal)(draws)
+    made = jax.jit(orthonormal.orthonormal)(draws)
     for name, draw in draws.items():
         left, _, right = np.linalg.svd(draw, full_matrices=False)
         np.testing.assert_allclose(made[name], left @ right, atol=2e-6)
+
+
+@pytest.mark.parametrize("shape, steps", [((64, 64), 18), ((400, 64), 7), ((64, 4), 4)])
+def test_an_orthonormal_kernel_takes_few_steps(shape, steps, monkeypatch):
+    """Of 64 draws that take them together; unscaled it takes 27, 9 and 5."""
+    monkeypatch.setattr(orthonormal, "MAX_STEPS", steps)
+    draws = jax.random.normal(jax.random.key(0), (64, *shape))
+    made = np.asarray(jax.jit(jax.vmap(orthonormal.orthonormal))(draws))
+    gram = made.swapaxes(1, 2) @ made
+    np.testing.assert_allclose(gram, np.broadcast_to(np.eye(shape[1]), gram.shape), atol=2e-6)
 
 
 def test_thin_kernels_as_long_as_each_other_are_made_orthonormal_in_one_loop():
