@@ -25,6 +25,8 @@ from rl_surrogates.types import (
     Transition,
 )
 
+STEPS_PER_TURN = 8  # of the loop, on an accelerator
+
 
 class Chance(NamedTuple):
     """What one step leaves to chance; `[T]` more in front for a rollout."""
@@ -92,7 +94,16 @@ def collect(
         return step(chance, env, env_params, network, params, acting, sample)
 
     policy = policy_shape(network, params, acting)
-    return jax.lax.scan(act, acting, chances(key, env, env_params, policy, (num_steps,)))
+    drawn = chances(key, env, env_params, policy, (num_steps,))
+    return jax.lax.scan(act, acting, drawn, unroll=steps_per_turn())
+
+
+def steps_per_turn() -> int:
+    """Steps in one turn of the loop. An accelerator stores each part of several transitions at once
+    and moves the state of the environments as often as the loop turns: a third of the launches. A
+    CPU gains nothing, and compiles every step of a turn.
+    """
+    return 1 if jax.default_backend() == "cpu" else STEPS_PER_TURN
 
 
 def policy_shape(network: Network, params: Params, acting: Acting) -> Distribution:

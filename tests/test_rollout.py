@@ -110,3 +110,12 @@ def test_a_memory_is_cleared_where_an_episode_begins_and_kept_elsewhere():
     logits = steps.distribution.logits
     np.testing.assert_allclose(logits[:3], logits[3:6], rtol=1e-6)
     np.testing.assert_allclose(logits[0], logits[6], rtol=1e-6)
+
+
+def test_an_accelerator_takes_several_steps_per_turn_and_they_are_the_same(monkeypatch):
+    probe = Probe(ProbeParams(kind=CLOCK, length=3, limit=1))
+    one_by_one = collected(probe, num_steps=19)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert 1 < rollout.steps_per_turn() < 19
+    together = collected(probe, num_steps=19)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), together, one_by_one)

@@ -10,8 +10,16 @@ from rl_surrogates.types import Array, Scalar
 
 
 def accumulate(term: Array, keep: Array) -> Array:
-    """Solves x_t = term_t + keep_t x_{t+1} backwards from x_T = 0; `[T, ...]`."""
+    """Solves x_t = term_t + keep_t x_{t+1} backwards from x_T = 0; `[T, ...]`.
+
+    A CPU goes row by row. An accelerator would wait for every row: it takes all of them together,
+    log2 T times, and gives the same to rounding.
+
+    Source: Blelloch 1990, "Prefix sums and their applications", section 1.4.
+    """
     keep = jnp.broadcast_to(keep, term.shape)
+    if jax.default_backend() != "cpu":
+        return jax.lax.associative_scan(_one_after_the_other, (keep, term), reverse=True)[1]
     return jax.lax.scan(_step_back, jnp.zeros_like(term[0]), (term, keep), reverse=True)[1]
 
 
@@ -35,3 +43,11 @@ def _step_back(later: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
     term, keep = row
     now = term + keep * later
     return now, now
+
+
+def _one_after_the_other(
+    later: tuple[Array, Array], sooner: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """Two maps x -> term + keep x as one."""
+    (later_keep, later_term), (keep, term) = later, sooner
+    return keep * later_keep, term + keep * later_term
