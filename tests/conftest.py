@@ -1,7 +1,15 @@
 """Fixtures that several test folders share."""
 
+import os
+
+import jax
 import jax.numpy as jnp
 import pytest
+
+# Some accelerators round the factors of a product to ten bits, unless they are told not to.
+PRECISION = "jax_default_matmul_precision"
+jax.config.update(PRECISION, "highest")
+os.environ[PRECISION.upper()] = "highest"  # of the processes that a test starts
 
 
 @pytest.fixture
