@@ -107,7 +107,7 @@ def measure(options: Options, parts: dict[str, Any]) -> dict[str, Any]:
     """The parts that were asked for, beside those that are there; written after each of them."""
     for name in dict.fromkeys(part for begin in options.only for part in chosen(begin)):
         about = surroundings()
-        fit(options, about["platform"])
+        fit(options, about)
         start = time.perf_counter()
         found, figures = PARTS[name](options)
         parts[name] = {
@@ -131,9 +131,10 @@ def command(name: str, options: Options) -> str:
     return " ".join([*words, "--quick"] if options.quick else words)
 
 
-def fit(options: Options, platform: str) -> None:
-    """Lanes and lengths for the device."""
-    options.accelerated = platform != "cpu"
+def fit(options: Options, about: dict[str, Any]) -> None:
+    """Lanes, lengths and contenders for the device."""
+    options.accelerated = about["platform"] != "cpu"
+    options.one_device = options.accelerated and about["devices"] == 1
     known = "gpu" if options.accelerated else "cpu"
     options.lanes_of = {task: options.lanes or LANES[known][task] for task in LANES[known]}
     options.curve = options.lanes or CURVE[known]

@@ -1,7 +1,8 @@
 """How are contenders compared? They take turns, so that a change in the machine's load meets all.
 
 Ratios are of runs of the same turn: their median, the lowest and the highest. A contender is a
-process of its own, started and compiled before the first turn, one after the other.
+process of its own, started and compiled before the first turn: one after the other, or some at a
+time where there are cores for it.
 """
 
 import contextlib
@@ -11,13 +12,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from benchmarks.work import Spec
 
 # No compilation may be free, and no accelerator may be taken whole by one of several contenders.
 ENVIRONMENT = {"JAX_ENABLE_COMPILATION_CACHE": "false", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+
+CORES = 8  # that a compilation may use, before another begins beside it
 
 
 class Figure(NamedTuple):
@@ -109,19 +113,25 @@ class Worker:
         self.process.stdout.close()
 
 
-def contest(specs: Iterable[Spec], turns: int) -> dict[str, Entrant]:
+def contest(specs: Sequence[Spec], turns: int) -> dict[str, Entrant]:
     """Every spec in a process of its own, `turns` runs each, in turn; by contender."""
     with contextlib.ExitStack() as stack:
-        entrants = []
+        workers = []
         for spec in specs:
-            worker = Worker()
-            stack.callback(worker.close)
+            workers.append(Worker())
+            stack.callback(workers[-1].close)
             say(f"{spec.work}, {spec.contender}, {spec.lanes} lanes: compiling")
-            entrants.append(Entrant(worker, spec))
+        entrants = together(Entrant, workers, specs)
         for _ in range(turns):
             for entrant in entrants:
                 entrant.turn()
     return {entrant.spec.contender: entrant for entrant in entrants}
+
+
+def together(function: Callable, *arguments: Sequence) -> list[Any]:
+    """`map`, as many calls at a time as there are cores for."""
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // CORES)) as pool:
+        return list(pool.map(function, *arguments))
 
 
 def series(specs: Iterable[Spec], turns: int) -> list[Entrant]:

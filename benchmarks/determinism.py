@@ -4,9 +4,10 @@ Each run is a process of its own, so that nothing that one compilation chose is 
 """
 
 import contextlib
+from functools import partial
 from typing import Any
 
-from benchmarks.contest import Entrant, Figure, Worker, once, say
+from benchmarks.contest import Entrant, Figure, Worker, once, say, together
 from benchmarks.rows import per_lane
 from benchmarks.work import Spec
 
@@ -18,17 +19,20 @@ def determinism(options: Any, task: str) -> tuple[dict[str, list], dict[str, Fig
     rows, figures, lanes = [], {}, options.limit_lanes[-1]
     steps = per_lane(options, task, lanes)
     for flags in (FLAG, ""):
-        known = [digests(task, lanes, steps, flags) for _ in range(RUNS)]
-        different = len({one["digest"] for one in known})
+        specs = [Spec("ours", task, lanes, steps)] * RUNS
+        found = together(partial(known, flags=flags), specs)
+        different = len({one["digest"] for one in found})
+        returns = [one["episode_return"] for one in found]
         rows.append({"task": task, "lanes": lanes, "flag": flags or "none"})
         rows[-1] |= {"runs": RUNS, "different results": different}
+        rows[-1] |= {"mean return": returns[0], "spread of it": max(returns) - min(returns)}
         if flags:
             figures[f"{task}: results that differ, flag set"] = once(different - 1, "results")
     return {f"Equal to the bit in three processes ({task})": rows}, figures
 
 
-def digests(task: str, lanes: int, steps: int, flags: str) -> dict[str, Any]:
-    """What is known of a training in a process with these flags."""
-    say(f"{task}, {lanes} lanes, {flags or 'no flag'}")
+def known(spec: Spec, flags: str) -> dict[str, Any]:
+    """What is known of a training that a process with these flags has run."""
+    say(f"{spec.work}, {spec.lanes} lanes, {flags or 'no flag'}")
     with contextlib.closing(Worker(XLA_FLAGS=flags)) as worker:
-        return Entrant(worker, Spec("ours", task, lanes, steps)).known
+        return Entrant(worker, spec).known

@@ -65,9 +65,12 @@ def _lines(parts: Mapping[str, Any]) -> Iterable[str]:
 def _surroundings(part: Mapping[str, Any]) -> Iterable[str]:
     about = part["about"]
     load = about["load_average"][0]
+    device = about["platform"]
+    if device != "cpu":
+        device = f"{about['devices']} x {about['device']}"
     busy = " **Others were at work on the machine: provisional.**"
     yield (
-        f"{about['date']}, commit {about['commit']}, {about['platform']}, {about['cores']} cores, "
+        f"{about['date']}, commit {about['commit']}, {device}, {about['cores']} cores, "
         f"`{part['command']}`, {part['seconds']:.0f} s; load before it began {load:.1f}."
         f"{busy if load > BUSY * about['cores'] else ''}"
     )

@@ -11,8 +11,9 @@ from benchmarks.work import WORKS, Spec
 # Environment steps of all lanes in one timed run: seconds for this project.
 STEPS = {"cartpole": 300_000, "breakout": 262_144, "trpo": 100_000}
 PEER_STEPS = {"cartpole": 8_192, "breakout": 16_384, "trpo": 8_192}  # of Stable-Baselines3
-ACCELERATED = 20  # times as many on an accelerator
-UPDATES = 4  # of a lane at least, or what is timed is how a training begins
+ACCELERATED = 20  # times as many on an accelerator, if there are lanes for it
+# Updates of a lane at least, or what is timed is how a training begins; also on an accelerator.
+UPDATES, UPDATES_ACCELERATED = 4, 16
 SIDES = ("ours", "sweep", "rejax")
 
 
@@ -20,7 +21,7 @@ def ppo(options: Any, task: str) -> tuple[dict[str, list], dict[str, Figure]]:
     """PPO-clip on one of the tasks."""
     rows, figures = [], {}
     for lanes in options.lanes_of[task]:
-        found = contest(_contenders(options, task, lanes), options.turns)
+        found = contest(list(_contenders(options, task, lanes)), options.turns)
         rows += [{**entrant.row(), **_beside(found, entrant)} for entrant in found.values()]
         figures |= _ratios(found, f"{task}, lanes {lanes}")
     return {f"PPO-clip on {WORKS[task].env}": rows}, figures
@@ -69,7 +70,7 @@ def limit(options: Any, task: str) -> tuple[dict[str, list], dict[str, Figure]]:
     rows, figures = [_rate("2048 x 2048", square, square)], {}
     for lanes in options.limit_lanes:
         sides = {"products": ("ascent", "ours"), "products_sweep": ("ascent_sweep", "sweep")}
-        if lanes == 1:
+        if lanes == 1 or options.one_device:
             del sides["products_sweep"]
         names = [name for most, below in sides.items() for name in (most, *below)]
         steps = per_lane(options, task, lanes)
@@ -85,17 +86,20 @@ def limit(options: Any, task: str) -> tuple[dict[str, list], dict[str, Figure]]:
 
 
 def per_lane(options: Any, task: str, lanes: int) -> int:
-    """Environment steps of one lane: whole updates, `UPDATES` of them at least if not quick."""
-    factor = ACCELERATED if options.accelerated else 1
+    """Environment steps of one lane: whole updates, a few of them at least if not quick."""
+    factor, least = 1, UPDATES
+    if options.accelerated:
+        factor, least = min(lanes, ACCELERATED), UPDATES_ACCELERATED
     samples = WORKS[task].samples
     updates = options.scaled(STEPS[task] * factor) // (lanes * samples)
-    return max(1, options.scaled(UPDATES), updates) * samples
+    return max(1, options.scaled(least), updates) * samples
 
 
 def _contenders(options: Any, task: str, lanes: int) -> Iterable[Spec]:
     steps = per_lane(options, task, lanes)
     for side in SIDES:
-        if side != "sweep" or lanes > 1:  # a sweep pads one lane to one per core
+        # A sweep pads one lane to one per core; on one accelerator it is `ours`.
+        if side != "sweep" or (lanes > 1 and not options.one_device):
             yield Spec(side, task, lanes, steps)
     if lanes == 1 and not options.accelerated:
         yield Spec("sb3", task, 1, options.scaled(PEER_STEPS[task]))

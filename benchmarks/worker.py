@@ -21,6 +21,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
 from benchmarks.compiled import Ready
 from benchmarks.work import Spec
 
@@ -49,6 +51,7 @@ def prepare(told: list) -> tuple[Ready, dict[str, Any]]:
         "program_bytes": ready.program_bytes,
         "peak_bytes": peak_bytes(),
         "digest": digest(result),
+        "episode_return": episode_return(result),
         **ready.facts,
     }
 
@@ -73,7 +76,8 @@ def about() -> dict[str, Any]:
     return {
         "versions": found,
         "platform": jax.default_backend(),
-        "device": f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}",
+        "devices": jax.local_device_count(),
+        "device": jax.local_devices()[0].device_kind,
         "cores": len(os.sched_getaffinity(0)),
         "load_average": os.getloadavg(),
     }
@@ -100,6 +104,14 @@ def digest(result: Any) -> str:
         is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         found.update(jax.device_get(jax.random.key_data(leaf) if is_key else leaf).tobytes())
     return found.hexdigest()
+
+
+def episode_return(result: Any) -> float | None:
+    """Mean over the lanes after the last update; None of a contender that reports none."""
+    match result:
+        case (_, {"episode_return": found}):
+            return float(np.nanmean(found[:, -1]))
+    return None
 
 
 def main() -> None:
