@@ -47,6 +47,7 @@ def test_a_group_has_at_least_so_many_lanes_and_leaves_no_rest(lanes, at_once, s
 def test_a_core_steps_some_environments_together_of_few_lanes_or_of_one(
     cores, devices, lanes, monkeypatch
 ):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     monkeypatch.setattr(grouping, "cores", lambda: cores)
     monkeypatch.setattr(jax, "local_device_count", lambda: devices)
     assert [lanes_at_once(num_envs) for num_envs in (1, 4, 32, 64)] == lanes

@@ -83,7 +83,8 @@ def test_the_norm_that_is_reported_is_that_which_clips_and_is_taken_once():
     compiled = jax.jit(ascend).lower(steps.init(params)).compile()
     _, info = compiled(steps.init(params))
     np.testing.assert_allclose(info["grad_norm"], np.sqrt(1.5**2 + 4 * 2.0**2), rtol=1e-6)
-    assert compiled.as_text().count(" sqrt(") == 2  # of the norm, and Adam's
+    if jax.default_backend() == "cpu":  # an accelerator rather computes twice than stores
+        assert compiled.as_text().count(" sqrt(") == 2  # of the norm, and Adam's
 
 
 def test_the_first_step_of_a_tiny_gradient_is_shortened_by_an_epsilon_of_1e_5():

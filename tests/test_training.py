@@ -100,6 +100,13 @@ def test_the_measures_of_an_update_agree_with_each_other(trained):
     assert float(metrics["effective_sample_size"].min()) > 16.0
 
 
+def assert_same(found, expected):
+    """To the bit on a CPU; an accelerator chooses other kernels for another program."""
+    if jax.default_backend() == "cpu":
+        return chex.assert_trees_all_equal(found, expected)
+    return chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def measured(program, keys):
     """The same training with every diagnostic there is."""
@@ -117,7 +124,7 @@ def test_what_is_measured_by_minibatch_adds_up_to_what_is_measured_by_update(mea
         np.testing.assert_allclose(each[name].mean((2, 3)), update[name], rtol=1e-5)
     for name in ("approx_kl", "clip_fraction"):
         np.testing.assert_allclose(each[name][:, :, -1].mean(-1), update[name], rtol=1e-5)
-    np.testing.assert_array_equal(each["ratio_error"][:, :, 0, 0], update["first_ratio_error"])
+    assert_same(each["ratio_error"][:, :, 0, 0], update["first_ratio_error"])
     np.testing.assert_allclose(each["k3"], each["approx_kl"], rtol=1e-5, atol=1e-8)
     sides = each["clip_fraction_positive"] + each["clip_fraction_negative"]
     np.testing.assert_allclose(sides, each["clip_fraction"], atol=1e-6)
@@ -129,7 +136,7 @@ def test_what_is_measured_by_minibatch_adds_up_to_what_is_measured_by_update(mea
 
 def test_full_diagnostics_change_no_bit_of_the_training(measured, trained):
     state, metrics = measured
-    chex.assert_trees_all_equal(state.learner.params, trained[0].learner.params)
+    assert_same(state.learner.params, trained[0].learner.params)
     names = "predicted_improvement surrogate_improvement ratio_q05 ratio_q95 shadow_norm.spo"
     assert {*METRICS, *names.split(), "shadow_cosine.policy_gradient"} <= set(metrics)
     first, last = (metrics[f"gradient_cosine_epoch_{epoch}"] for epoch in (1, 2))

@@ -47,7 +47,7 @@ class Lanes:
 
     def place(self, state: State) -> State:
         """Spreads the lanes of a state over the devices."""
-        return jax.device_put(state, NamedSharding(mesh(), PartitionSpec("lanes")))
+        return jax.device_put(state, _spread())
 
     def advance(self, state: State, hypers: Any, num_updates: int) -> tuple[State, Info]:
         """At most `ROWS` updates: metrics `[L, ROWS]`, first ones valid. `state` is consumed."""
@@ -61,7 +61,10 @@ class Lanes:
 
     def shapes(self, seeds: np.ndarray, hypers: Any) -> tuple[Any, Any, Any]:
         """Shapes and types of the state, of the metrics `[L, ROWS]`, and of an evaluation."""
+        # Spread as they will be, so that jax traces them once, for the shapes and for the program.
+        spread = partial(jax.ShapeDtypeStruct, sharding=_spread())
         state = jax.eval_shape(self._init, seeds, hypers)
+        state = jax.tree.map(lambda leaf: spread(leaf.shape, leaf.dtype), state)
         zero = np.int32(0)
         metrics = jax.eval_shape(self._advance, state, hypers, zero)[1]
         scores = jax.eval_shape(self._evaluate, seeds, zero, state.actor, hypers)
@@ -91,3 +94,8 @@ class Lanes:
 def advance_over_lanes(program: training.Program) -> Callable:
     """`program.advance` of lanes `[L]`, at most `ROWS` updates; the state is consumed."""
     return over_lanes(partial(program.advance, rows=ROWS), (LANES, LANES, SHARED), donate=(0,))
+
+
+def _spread() -> NamedSharding:
+    """Of lanes over the devices."""
+    return NamedSharding(mesh(), PartitionSpec("lanes"))
