@@ -21,7 +21,7 @@ from benchmarks.work import Spec
 # No compilation may be free, and no accelerator may be taken whole by one of several contenders.
 ENVIRONMENT = {"JAX_ENABLE_COMPILATION_CACHE": "false", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
-CORES = 8  # that a compilation may use, before another begins beside it
+CORES = 5  # that a compilation may use, before another begins beside it
 
 
 class Figure(NamedTuple):
