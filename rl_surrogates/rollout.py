@@ -25,7 +25,8 @@ from rl_surrogates.types import (
     Transition,
 )
 
-STEPS_PER_TURN = 8  # of the loop, on an accelerator
+# Of the loop, on an accelerator; 8 take 2 % less time and a third longer to compile.
+STEPS_PER_TURN = 4
 
 
 class Chance(NamedTuple):
@@ -100,8 +101,8 @@ def collect(
 
 def steps_per_turn() -> int:
     """Steps in one turn of the loop. An accelerator stores each part of several transitions at once
-    and moves the state of the environments as often as the loop turns: a third of the launches. A
-    CPU gains nothing, and compiles every step of a turn.
+    and moves the state of the environments as often as the loop turns: half of the launches. A CPU
+    gains nothing, and compiles every step of a turn.
     """
     return 1 if jax.default_backend() == "cpu" else STEPS_PER_TURN
 
