@@ -21,7 +21,7 @@ def ppo(options: Any, task: str) -> tuple[dict[str, list], dict[str, Figure]]:
     """PPO-clip on one of the tasks."""
     rows, figures = [], {}
     for lanes in options.lanes_of[task]:
-        found = contest(list(_contenders(options, task, lanes)), options.turns)
+        found = contest(list(contenders(options, task, lanes)), options.turns)
         rows += [{**entrant.row(), **_beside(found, entrant)} for entrant in found.values()]
         figures |= _ratios(found, f"{task}, lanes {lanes}")
     return {f"PPO-clip on {WORKS[task].env}": rows}, figures
@@ -95,7 +95,8 @@ def per_lane(options: Any, task: str, lanes: int) -> int:
     return max(1, options.scaled(least), updates) * samples
 
 
-def _contenders(options: Any, task: str, lanes: int) -> Iterable[Spec]:
+def contenders(options: Any, task: str, lanes: int) -> Iterable[Spec]:
+    """Who takes turns with so many lanes."""
     steps = per_lane(options, task, lanes)
     for side in SIDES:
         # A sweep pads one lane to one per core; on one accelerator it is `ours`.

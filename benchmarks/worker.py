@@ -107,10 +107,12 @@ def digest(result: Any) -> str:
 
 
 def episode_return(result: Any) -> float | None:
-    """Mean over the lanes after the last update; None of a contender that reports none."""
+    """Mean over the lanes in which an episode ended in the last update; None if there are none."""
     match result:
         case (_, {"episode_return": found}):
-            return float(np.nanmean(found[:, -1]))
+            last = np.asarray(found)[:, -1]
+            ended = last[~np.isnan(last)]
+            return float(ended.mean()) if ended.size else None
     return None
 
 

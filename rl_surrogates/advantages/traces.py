@@ -19,7 +19,7 @@ def accumulate(term: Array, keep: Array) -> Array:
     """
     keep = jnp.broadcast_to(keep, term.shape)
     if jax.default_backend() != "cpu":
-        return jax.lax.associative_scan(_one_after_the_other, (keep, term), reverse=True)[1]
+        return jax.lax.associative_scan(_composed, (keep, term), reverse=True)[1]
     return jax.lax.scan(_step_back, jnp.zeros_like(term[0]), (term, keep), reverse=True)[1]
 
 
@@ -45,9 +45,7 @@ def _step_back(later: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
     return now, now
 
 
-def _one_after_the_other(
-    later: tuple[Array, Array], sooner: tuple[Array, Array]
-) -> tuple[Array, Array]:
+def _composed(later: tuple[Array, Array], sooner: tuple[Array, Array]) -> tuple[Array, Array]:
     """Two maps x -> term + keep x as one."""
     (later_keep, later_term), (keep, term) = later, sooner
     return keep * later_keep, term + keep * later_term

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks import bars, compiled, contest, report, tables, work
+from benchmarks import bars, compiled, contest, report, rows, tables, work
 from benchmarks.contest import Figure
 
 PROGRAM = """\
@@ -145,6 +145,47 @@ def test_the_document_is_what_the_file_says_and_admits_a_busy_machine(tmp_path, 
     assert "| x | 1.00 (0.50, 2.00) |  |" in text
     assert "jax 1.2.3" in text and "torch" not in text.split("## Versions")[1]
     assert ("provisional" in text) == provisional
+
+
+def test_the_document_names_an_accelerator():
+    measured = part(0.1)
+    measured["about"] |= {"platform": "gpu", "devices": 2, "device": "Some GPU"}
+    assert ", 2 x Some GPU, 2 cores" in report.document({"ppo": measured})
+
+
+@pytest.mark.parametrize(
+    "lanes, updates, accelerated",
+    [
+        (1, 585, False),
+        (64, 9, False),
+        (1024, 4, False),  # a few at least
+        (1, 585, True),  # as many as on a CPU, where one lane is no more than there
+        (64, 183, True),
+        (16384, 16, True),
+    ],
+)
+def test_a_lane_is_trained_as_long_as_its_device_asks_for(lanes, updates, accelerated):
+    options = command_line.parse(["--only", "ppo"])
+    command_line.fit(options, {"platform": "gpu" if accelerated else "cpu", "devices": 1})
+    assert rows.per_lane(options, "cartpole", lanes) == 512 * updates
+
+
+def test_on_one_accelerator_a_sweep_is_no_contender_of_its_own():
+    options = command_line.parse(["--only", "ppo"])
+    command_line.fit(options, {"platform": "gpu", "devices": 1})
+    assert [spec.contender for spec in rows.contenders(options, "cartpole", 64)] == [
+        "ours",
+        "rejax",
+    ]
+    command_line.fit(options, {"platform": "gpu", "devices": 4})
+    assert "sweep" in [spec.contender for spec in rows.contenders(options, "cartpole", 64)]
+
+
+def test_calls_are_made_together_in_order_and_an_error_is_passed_on(monkeypatch):
+    monkeypatch.setattr(contest.os, "cpu_count", lambda: 3 * contest.CORES)
+    assert contest.together(lambda a, b: a * b, [1, 2, 3], [4, 5, 6]) == [4, 10, 18]
+    with pytest.raises(ZeroDivisionError):
+        contest.together(lambda a: 1 / a, [1, 0])
 
 
 def test_a_file_that_is_not_there_holds_no_parts(tmp_path):
