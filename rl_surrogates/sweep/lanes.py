@@ -11,14 +11,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 
 from rl_surrogates import evaluation, objectives, training
 from rl_surrogates.config import Config
 from rl_surrogates.evaluation import Episodes
 from rl_surrogates.objectives import choice
 from rl_surrogates.sweep.plan import ProgramPlan
-from rl_surrogates.sweep.spread import LANES, SHARED, mesh, over_lanes
+from rl_surrogates.sweep.spread import LANES, SHARED, over_lanes, sharding
 from rl_surrogates.types import Actor, Array, Info, State
 
 ROWS = 32  # updates that one call can record: what bounds the memory of the metrics
@@ -47,7 +46,7 @@ class Lanes:
 
     def place(self, state: State) -> State:
         """Spreads the lanes of a state over the devices."""
-        return jax.device_put(state, _spread())
+        return jax.device_put(state, sharding())
 
     def advance(self, state: State, hypers: Any, num_updates: int) -> tuple[State, Info]:
         """At most `ROWS` updates: metrics `[L, ROWS]`, first ones valid. `state` is consumed."""
@@ -62,7 +61,7 @@ class Lanes:
     def shapes(self, seeds: np.ndarray, hypers: Any) -> tuple[Any, Any, Any]:
         """Shapes and types of the state, of the metrics `[L, ROWS]`, and of an evaluation."""
         # Spread as they will be, so that jax traces them once, for the shapes and for the program.
-        spread = partial(jax.ShapeDtypeStruct, sharding=_spread())
+        spread = partial(jax.ShapeDtypeStruct, sharding=sharding())
         state = jax.eval_shape(self._init, seeds, hypers)
         state = jax.tree.map(lambda leaf: spread(leaf.shape, leaf.dtype), state)
         zero = np.int32(0)
@@ -94,8 +93,3 @@ class Lanes:
 def advance_over_lanes(program: training.Program) -> Callable:
     """`program.advance` of lanes `[L]`, at most `ROWS` updates; the state is consumed."""
     return over_lanes(partial(program.advance, rows=ROWS), (LANES, LANES, SHARED), donate=(0,))
-
-
-def _spread() -> NamedSharding:
-    """Of lanes over the devices."""
-    return NamedSharding(mesh(), PartitionSpec("lanes"))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 
 import jax
-from jax.sharding import AxisType, Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from rl_surrogates import grouping
 
@@ -44,6 +44,11 @@ def over_lanes(
 def mesh() -> Mesh:
     """All devices of this process, in one axis of lanes."""
     return jax.make_mesh((jax.local_device_count(),), ("lanes",), axis_types=(AxisType.Auto,))
+
+
+def sharding() -> NamedSharding:
+    """How arrays `[L, ...]` lie on all devices."""
+    return NamedSharding(mesh(), PartitionSpec("lanes"))
 
 
 def compiler_options() -> dict[str, int] | None:
