@@ -4,7 +4,6 @@ Each run is a process of its own, so that nothing that one compilation chose is 
 """
 
 import contextlib
-import math
 from functools import partial
 from typing import Any
 
@@ -23,7 +22,7 @@ def determinism(options: Any, task: str) -> tuple[dict[str, list], dict[str, Fig
         specs = [Spec("ours", task, lanes, steps)] * RUNS
         found = together(partial(known, flags=flags), specs)
         different = len({one["digest"] for one in found})
-        returns = [one["episode_return"] or math.nan for one in found]
+        returns = [one["episode_return"] for one in found]
         rows.append({"task": task, "lanes": lanes, "flag": flags or "none"})
         rows[-1] |= {"runs": RUNS, "different results": different}
         rows[-1] |= {"mean return": returns[0], "spread of it": max(returns) - min(returns)}

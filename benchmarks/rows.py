@@ -12,7 +12,7 @@ from benchmarks.work import WORKS, Spec
 STEPS = {"cartpole": 300_000, "breakout": 262_144, "trpo": 100_000}
 PEER_STEPS = {"cartpole": 8_192, "breakout": 16_384, "trpo": 8_192}  # of Stable-Baselines3
 ACCELERATED = 20  # times as many on an accelerator, if there are lanes for it
-# Updates of a lane at least, or what is timed is how a training begins; also on an accelerator.
+# Updates of a lane at least, or what is timed is how a training begins; on a CPU, and elsewhere.
 UPDATES, UPDATES_ACCELERATED = 4, 16
 SIDES = ("ours", "sweep", "rejax")
 
@@ -70,7 +70,7 @@ def limit(options: Any, task: str) -> tuple[dict[str, list], dict[str, Figure]]:
     rows, figures = [_rate("2048 x 2048", square, square)], {}
     for lanes in options.limit_lanes:
         sides = {"products": ("ascent", "ours"), "products_sweep": ("ascent_sweep", "sweep")}
-        if lanes == 1 or options.one_device:
+        if not sweeps(options, lanes):
             del sides["products_sweep"]
         names = [name for most, below in sides.items() for name in (most, *below)]
         steps = per_lane(options, task, lanes)
@@ -95,12 +95,18 @@ def per_lane(options: Any, task: str, lanes: int) -> int:
     return max(1, options.scaled(least), updates) * samples
 
 
+def sweeps(options: Any, lanes: int) -> bool:
+    """Whether a sweep is measured beside `ours`: it is the same on one accelerator, and pads one
+    lane to one per core.
+    """
+    return lanes > 1 and not options.one_device
+
+
 def contenders(options: Any, task: str, lanes: int) -> Iterable[Spec]:
     """Who takes turns with so many lanes."""
     steps = per_lane(options, task, lanes)
     for side in SIDES:
-        # A sweep pads one lane to one per core; on one accelerator it is `ours`.
-        if side != "sweep" or (lanes > 1 and not options.one_device):
+        if side != "sweep" or sweeps(options, lanes):
             yield Spec(side, task, lanes, steps)
     if lanes == 1 and not options.accelerated:
         yield Spec("sb3", task, 1, options.scaled(PEER_STEPS[task]))

@@ -13,6 +13,7 @@ Idle, it waits for its next order and takes nothing from the contender whose tur
 import hashlib
 import importlib
 import json
+import math
 import os
 import platform
 import resource
@@ -106,14 +107,14 @@ def digest(result: Any) -> str:
     return found.hexdigest()
 
 
-def episode_return(result: Any) -> float | None:
-    """Mean over the lanes in which an episode ended in the last update; None if there are none."""
+def episode_return(result: Any) -> float:
+    """Mean over the lanes in which an episode ended in the last update; nan if there are none."""
     match result:
         case (_, {"episode_return": found}):
             last = np.asarray(found)[:, -1]
             ended = last[~np.isnan(last)]
-            return float(ended.mean()) if ended.size else None
-    return None
+            return float(ended.mean()) if ended.size else math.nan
+    return math.nan
 
 
 def main() -> None:

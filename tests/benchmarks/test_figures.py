@@ -1,9 +1,10 @@
 """The arithmetic of the benchmark; what it measures needs the peers and minutes, and is no test."""
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks import bars, compiled, contest, report, rows, tables, work
+from benchmarks import bars, compiled, contest, report, rows, tables, work, worker
 from benchmarks.contest import Figure
 
 PROGRAM = """\
@@ -186,6 +187,16 @@ def test_calls_are_made_together_in_order_and_an_error_is_passed_on(monkeypatch)
     assert contest.together(lambda a, b: a * b, [1, 2, 3], [4, 5, 6]) == [4, 10, 18]
     with pytest.raises(ZeroDivisionError):
         contest.together(lambda a: 1 / a, [1, 0])
+
+
+@pytest.mark.parametrize(
+    "last, expected",
+    [([1.0, 3.0], 2.0), ([0.0, np.nan], 0.0), ([np.nan, np.nan], np.nan)],
+)
+def test_the_return_of_a_result_is_of_the_lanes_that_ended_an_episode(last, expected):
+    metrics = {"episode_return": np.array([[9.0, one] for one in last])}
+    np.testing.assert_equal(worker.episode_return(("state", metrics)), expected)
+    assert np.isnan(worker.episode_return("what another contender gives"))
 
 
 def test_a_file_that_is_not_there_holds_no_parts(tmp_path):
